@@ -1,0 +1,127 @@
+// Package graph is the service call graph: services, externals, and the calls
+// between them, each with the place in the input that declared it.
+//
+// In: a file in one of the formats of the table in format.go. Out: a Graph,
+// sorted, with every call resolved to a port and a protocol. Unknown keys,
+// unknown services, duplicate names and calls that name no port are refused.
+package graph
+
+import "admc.dev/admc/lang/diag"
+
+// A Graph is immutable once loaded.
+type Graph struct {
+	Name      string
+	Namespace string
+	Identity  Identity
+	Services  []*Service  // sorted by Name
+	Externals []*External // sorted by Name
+	Calls     []*Call     // sorted by From, To, Port; one per (From, To, Port)
+	Src       *diag.Source
+
+	byName map[string]Node
+}
+
+// Identity is how a receiver tells its callers apart.
+type Identity string
+
+const (
+	IdentityNone      Identity = "none"
+	IdentityAddresses Identity = "addresses"
+	IdentityPorts     Identity = "ports"
+	IdentityMTLS      Identity = "mtls"
+)
+
+// A Node is a *Service or an *External.
+type Node interface {
+	NodeName() string
+	Span() diag.Span // the name where it is declared
+	node()
+}
+
+// A Service runs pods of the mesh and can host an ADM.
+type Service struct {
+	// Name is the key in the file: "name", or "ns/name" where two namespaces
+	// have a service of the same name.
+	Name      string
+	Namespace string
+	Labels    map[string]string
+	// MinReplicas and MaxReplicas are equal unless the service autoscales.
+	MinReplicas, MaxReplicas int
+	Workload                 Workload
+	Ports                    []*Port // sorted by number
+	Versions                 []string
+	ADM                      ADMChoice
+	Cost                     Decimal // weight of an ADM here; 1 by default
+	Capacity                 Decimal // CPU cores; Set is false when unlimited
+	Starts                   bool
+	Addresses                []string // prefixes, as written
+	At                       diag.Span
+	ADMAt                    diag.Span // of the value of `adm`; zero when not written
+}
+
+// A Workload is the Kubernetes object that makes the service's pods.
+type Workload struct {
+	Kind string // Deployment, StatefulSet, DaemonSet
+	Name string
+}
+
+// A Port of a service.
+type Port struct {
+	Name     string // "" when it has none
+	Number   int
+	Protocol Protocol
+	At       diag.Span
+}
+
+// ADMChoice is what the user allows at a service.
+type ADMChoice string
+
+const (
+	ADMAuto   ADMChoice = "auto"
+	ADMNever  ADMChoice = "never"
+	ADMAlways ADMChoice = "always"
+)
+
+// A Decimal is an exact decimal number: Units / 10^Scale.
+type Decimal struct {
+	Set   bool
+	Units int64
+	Scale int
+	At    diag.Span
+}
+
+// An External is outside the mesh: it calls in, is called, or both. It can't
+// host an ADM.
+type External struct {
+	Name     string
+	Host     string // "" when it only calls in
+	Port     int
+	Protocol Protocol
+	At       diag.Span
+}
+
+// A Call is an edge: From may open connections to To's port.
+type Call struct {
+	From, To Node
+	Port     int
+	PortName string
+	Protocol Protocol
+	RPS      Decimal
+	At       diag.Span
+}
+
+func (s *Service) NodeName() string  { return s.Name }
+func (s *Service) Span() diag.Span   { return s.At }
+func (*Service) node()               {}
+func (e *External) NodeName() string { return e.Name }
+func (e *External) Span() diag.Span  { return e.At }
+func (*External) node()              {}
+
+// Lookup finds a service or an external by its name; nil when there is none.
+func (g *Graph) Lookup(name string) Node { return g.byName[name] }
+
+// Service finds a service by its name; nil when there is none.
+func (g *Graph) Service(name string) *Service {
+	s, _ := g.byName[name].(*Service)
+	return s
+}

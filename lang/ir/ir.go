@@ -1,0 +1,241 @@
+// Package ir is the checked program: plain data that every phase after the
+// checker sees. Nothing here refers to the syntax tree, and nothing is computed
+// here; the checker fills it, the solver and the backends read it.
+//
+// In it are policies with their typed actions, the obligations they form on the
+// receivers' ports, the sides each obligation may have with the reasons, the
+// order rows between obligations, and the conditions that are left for the
+// proxy after folding.
+package ir
+
+import (
+	"fmt"
+	"time"
+
+	exprpb "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
+
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/diag"
+)
+
+// A Program is the checked whole of one run.
+type Program struct {
+	Policies    []*Policy     // sorted by Name
+	Obligations []*Obligation // sorted by policy, receiver, port
+	Rows        []*Row
+	Actions     []*ActionDecl // the prelude's and the user's, sorted by Name
+}
+
+// A Policy as written, after its calls are typed.
+type Policy struct {
+	Name    string
+	At      diag.Span // of the name
+	Actions []*Action // by phase, then as written
+	// Sample is the share of requests it acts on, from 0 to 1; 1 without a
+	// `sample` clause.
+	Sample     float64
+	FailClosed bool   // what holds when an action can't decide or its proxy is dead
+	Condition  string // the `when` as written, "" without one
+	Doc        string // the comment above it
+}
+
+// An Action is one typed call in a policy.
+type Action struct {
+	Decl *ActionDecl
+	Args map[string]Value // every parameter; defaults are filled in
+	At   diag.Span
+	// Rank is the action's place in the program-wide total order in which
+	// actions act on one request: lower ranks first.
+	Rank int
+}
+
+// Name of the action's declaration.
+func (a *Action) Name() string { return a.Decl.Name }
+
+// A Phase orders actions on one request.
+type Phase uint8
+
+const (
+	Transport Phase = iota
+	Authn
+	Authz
+	Quota
+	Transform
+	Route
+	Observe
+	Wrapper // outside the order
+)
+
+func (p Phase) String() string {
+	return [...]string{"transport", "authn", "authz", "quota", "transform", "route", "observe", "wrapper"}[p]
+}
+
+// An ActionDecl is the declaration of an action: what it takes, and every fact
+// that placing it needs.
+type ActionDecl struct {
+	Name     string
+	Doc      string // the comment above the declaration
+	Params   []Param
+	Phase    Phase
+	Reads    []string // parts of the message: `request.path`, `request.headers["x"]`, …
+	Writes   []string
+	Provides []string
+	Needs    []string
+	Ends     bool // may answer the request itself
+	Wraps    bool
+	Single   bool
+	Security bool
+	State    string                   // "counter", or ""
+	Scope    string                   // the parameter that names the counter's scope
+	Cost     float64                  // microseconds of proxy work per request
+	Sides    map[graph.Plane]DeclSide // planes it can act on
+	At       diag.Span
+}
+
+// A Param of an action.
+type Param struct {
+	Name    string
+	Type    string // in the grammar's form: `rate`, `list<string>`, `enum("a", "b")`
+	Default string // in the grammar's form; "" when the argument is required
+}
+
+// DeclSide is where an action may run on a plane, as declared.
+type DeclSide string
+
+const (
+	Either      DeclSide = "either"
+	IngressOnly DeclSide = "ingress"
+	EgressOnly  DeclSide = "egress"
+	BothEnds    DeclSide = "both"
+)
+
+// Kind of a Value.
+type Kind string
+
+const (
+	String   Kind = "string" // enum and regex too
+	Int      Kind = "int"    // size too, in bytes
+	Float    Kind = "float"  // percent too: 10% is 0.1
+	Bool     Kind = "bool"
+	Duration Kind = "duration"
+	Rate     Kind = "rate"
+	List     Kind = "list"
+	Map      Kind = "map"
+	Expr     Kind = "cel"
+)
+
+// A Value is a typed constant. Only the fields of its Kind are set.
+type Value struct {
+	Kind  Kind
+	Str   string
+	Int   int64 // Int; Rate: events
+	Float float64
+	Bool  bool
+	Dur   time.Duration // Duration; Rate: the period
+	List  []Value
+	Map   []Entry // in the order written
+	Expr  *Condition
+	At    diag.Span // zero for a default
+}
+
+// An Entry of a map value.
+type Entry struct {
+	Key   string
+	Value Value
+}
+
+// A Condition is what the proxy has to evaluate. Expr is a parsed (not
+// checked) CEL expression in Envoy's attribute names; it can't fail at run
+// time: an absent header reads as "".
+type Condition struct {
+	Expr  *exprpb.Expr
+	Text  string   // the residual, printed
+	Reads []string // attributes: `request.path`, `request.headers["x"]`, …
+	At    diag.Span
+}
+
+// Side of an edge. As a set (Obligation.May) the bits are joined; as a place it
+// is one of Ingress, Egress, or both for an obligation that needs both ends.
+type Side uint8
+
+const (
+	Ingress Side = 1 << iota // on the receiver's ADM
+	Egress                   // on the ADM of every sender
+)
+
+func (s Side) String() string {
+	switch s {
+	case 0:
+		return "none"
+	case Ingress:
+		return "ingress"
+	case Egress:
+		return "egress"
+	}
+	return "both"
+}
+
+// Other gives the opposite side of Ingress or Egress.
+func (s Side) Other() Side { return s ^ (Ingress | Egress) }
+
+// An Obligation is one policy on one port of one receiver: the set of the
+// policy's edges into that port. It is enforced exactly once: at the receiver,
+// or at all its senders (or at both ends where Both is set).
+type Obligation struct {
+	Policy   *Policy
+	Actions  []*Action // those of the policy that this obligation carries
+	Receiver graph.Node
+	Port     int
+	PortName string
+	Protocol graph.Protocol
+	Edges    []*Edge // sorted by the sender's name; at least one
+	May      Side    // the sides it may have; never 0 when the bag has no errors
+	Both     bool    // enforced at both ends
+	Reasons  []Reason
+}
+
+// ID names the obligation in outputs: policy@receiver:port, with "#both" where
+// the policy's two-ended actions form an obligation of their own.
+func (o *Obligation) ID() string {
+	id := fmt.Sprintf("%s@%s:%d", o.Policy.Name, o.Receiver.NodeName(), o.Port)
+	if o.Both {
+		id += "#both"
+	}
+	return id
+}
+
+// An Edge of an obligation.
+type Edge struct {
+	Sender graph.Node
+	Call   *graph.Call
+	// Cond is what is left of the policy's condition on this edge after
+	// folding; nil when the policy always applies.
+	Cond *Condition
+}
+
+// A Reason says why an obligation can't be at a side.
+type Reason struct {
+	Excludes Side
+	Rule     string // a stable word: "action", "annotation", "external", "state", "identity", "attribute", "strict"
+	Text     string // a sentence without a period: `timeout acts only where the connection is made`
+	At       diag.Span
+}
+
+// RowKind of a Row.
+type RowKind uint8
+
+const (
+	// Forbid: not both P at PSide and Q at QSide.
+	Forbid RowKind = iota
+	// Same: P and Q are at the same side.
+	Same
+)
+
+// A Row joins two obligations of one receiver and port.
+type Row struct {
+	Kind         RowKind
+	P, Q         *Obligation
+	PSide, QSide Side   // Forbid only
+	Text         string // why
+	PAt, QAt     diag.Span
+}
