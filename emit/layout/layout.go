@@ -20,6 +20,15 @@ import (
 // are passed over.
 const FirstPort = 15100
 
+// ReadyPort is where an ADM answers the kubelet's startup probe: HTTP 200 on
+// ReadyPath, on every address of the pod, once its listeners are up. Nothing
+// else is served there. A service that uses the port itself gets the next free
+// one.
+const (
+	ReadyPort = 15090
+	ReadyPath = "/ready"
+)
+
 // A Layout is everything a backend needs.
 type Layout struct {
 	Graph     *graph.Graph
@@ -35,6 +44,7 @@ type Layout struct {
 type ADM struct {
 	Service   *graph.Service
 	Dir       string      // adm/<service>, with "/" of a qualified name as "."
+	ReadyPort int         // the listener for the startup probe, see the constant
 	Listeners []*Listener // ingress by port, then egress by receiver and port; empty where the user said `adm: always`
 }
 
@@ -125,6 +135,10 @@ func (a *ADM) assignPorts() {
 	taken := map[int]bool{}
 	for _, p := range a.Service.Ports {
 		taken[p.Number] = true
+	}
+	a.ReadyPort = ReadyPort
+	for taken[a.ReadyPort] {
+		a.ReadyPort--
 	}
 	next := FirstPort
 	for _, l := range a.Listeners {
