@@ -27,10 +27,13 @@ type Ident struct {
 // A Comment is one `// …`, without its line end.
 type Comment struct {
 	Base
-	Text string // with the slashes
+	Text    string // with the slashes, without trailing white space
+	OwnLine bool   // nothing but white space stands before it on its line
 }
 
-// Comments that belong to a node: on the lines above it, and on its last line.
+// Comments that belong to a node: the block that ends on the line above it, and
+// the one that follows it on its last line. A comment that a blank line parts
+// from the next node belongs to none; File.Comments has them all.
 type Comments struct {
 	Above []Comment
 	After *Comment
@@ -43,6 +46,13 @@ type File struct {
 	Decls []Decl
 	// Tail holds the comments after the last declaration.
 	Tail []Comment
+	// Comments holds every comment of the file outside CEL, in order, those
+	// that a node carries included.
+	Comments []Comment
+	// Broken: errors were reported. What could not be read is left out of the
+	// tree, whole clauses and declarations at a time, so that what is there is
+	// complete: no field is nil unless its comment says so.
+	Broken bool
 }
 
 // Decl = Let | Policy | Require | Test | Action .
@@ -62,6 +72,8 @@ type Let struct {
 	Value     Value      // nil when the right side is endpoints
 }
 
+// A Policy's span, like an Action's, starts at its first annotation.
+//
 // Policy = { Annotation } "policy" ident "{" { Clause } "}" .
 type Policy struct {
 	Base
@@ -173,7 +185,7 @@ const (
 	Rate     // 500/s 10/m 1k/h
 	Percent  // 10%
 	Size     // 64KiB 1MiB
-	Word     // an ident where a value stands: an enum's value written without quotes
+	Word     // a name where a value stands: an enum's value written without quotes; may have "-", ".", "/", "*"
 )
 
 func (k Kind) String() string {
@@ -300,6 +312,8 @@ type Test struct {
 
 // Request = name "->" name [ ":" Protocol ] [ ident string [ Map ] ]
 // [ "x" int [ "within" duration ] ] .
+//
+// A Request's span covers its expectations.
 type Request struct {
 	Base
 	Comments
@@ -330,6 +344,7 @@ type Action struct {
 	Comments
 	Annotations []*Annotation
 	Name        Ident
+	Parens      diag.Span // "( … )" with the parameters
 	Params      []*Param
 	Facts       []*Fact
 	Tail        []Comment
@@ -353,6 +368,9 @@ type Type struct {
 	Words []string // enum
 }
 
+// Part = name [ "[" ( string | ident ) "]" ] , such as request.headers["x"], or
+// request.headers[name] where name is a parameter.
+//
 // Fact = "phase" ident | ( "reads" | "writes" | "provides" | "needs" ) Part { "," Part }
 // | "ends" "request" | "wraps" "request" | "single" | "security"
 // | "state" ident "(" ident ")" | "cost" number | "on" Protocol { "," Protocol } ":" Side .
@@ -362,7 +380,7 @@ type Fact struct {
 	Base
 	Comments
 	Keyword Ident
-	Words   []Ident  // phase's word, parts as written, "request", state's kind and argument, protocols
+	Words   []Ident  // phase's word, parts as written without spaces, "request", state's kind and argument, protocols
 	Side    *Ident   // on
 	Number  *Literal // cost
 }
