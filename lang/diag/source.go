@@ -14,10 +14,15 @@ import (
 	"unicode/utf8"
 )
 
-// A Source is one input file, whole, with the name under which it is reported.
+// A Source is one input file, whole.
 type Source struct {
+	// Name is what outputs call it: the same on every machine and from every
+	// working directory.
 	Name string
-	Text []byte
+	// Shown is what diagnostics call it, a path that the user's terminal and
+	// editor can open; "" when that is Name.
+	Shown string
+	Text  []byte
 
 	lines []int32 // offset of the first byte of each line
 }
@@ -107,13 +112,28 @@ func (s Span) Text() string {
 	return string(s.Src.Text[s.Start:s.End])
 }
 
-// String is file:line:col.
+// String is file:line:col with the source's name, for outputs.
 func (s Span) String() string {
 	if s.Src == nil {
 		return "-"
 	}
+	return s.in(s.Src.Name)
+}
+
+// Show is file:line:col for a person: with the path that opens the file.
+func (s Span) Show() string {
+	if s.Src == nil {
+		return "-"
+	}
+	if s.Src.Shown != "" {
+		return s.in(s.Src.Shown)
+	}
+	return s.in(s.Src.Name)
+}
+
+func (s Span) in(name string) string {
 	line, col := s.Src.Position(s.Start)
-	return fmt.Sprintf("%s:%d:%d", s.Src.Name, line, col)
+	return fmt.Sprintf("%s:%d:%d", name, line, col)
 }
 
 // Compare orders spans by file name, then by place.

@@ -21,7 +21,7 @@ func WriteText(w io.Writer, list []*Diagnostic) error {
 		if d.At.IsZero() {
 			fmt.Fprintf(out, "%s[%s]: %s\n", d.Severity, d.Code, d.Message)
 		} else {
-			fmt.Fprintf(out, "%s: %s[%s]: %s\n", d.At, d.Severity, d.Code, d.Message)
+			fmt.Fprintf(out, "%s: %s[%s]: %s\n", d.At.Show(), d.Severity, d.Code, d.Message)
 			writeSnippet(out, d.At)
 		}
 		for _, h := range d.Hints {
@@ -31,7 +31,7 @@ func WriteText(w io.Writer, list []*Diagnostic) error {
 			if n.At.IsZero() {
 				fmt.Fprintf(out, "  note: %s\n", n.Text)
 			} else {
-				fmt.Fprintf(out, "  %s: note: %s\n", n.At, n.Text)
+				fmt.Fprintf(out, "  %s: note: %s\n", n.At.Show(), n.Text)
 			}
 		}
 	}
