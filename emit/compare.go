@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"unicode/utf8"
-
-	"github.com/rogpeppe/go-internal/diff"
 )
 
 // DiffKind says how a file on disk differs from what would be written.
@@ -96,17 +94,7 @@ func compareFile(dir, p string, want []byte) (*Difference, error) {
 	case !isText(have) || !isText(want):
 		return &Difference{Path: p, Kind: Stale, Diff: fmt.Sprintf("binary: %d bytes on disk, %d would be written\n", len(have), len(want))}, nil
 	}
-	return &Difference{Path: p, Kind: Stale, Diff: unified(p, have, want)}, nil
-}
-
-// unified gives the diff without the "diff a b" line, which names no command
-// that a reader could run.
-func unified(p string, have, want []byte) string {
-	text := diff.Diff(p+" (on disk)", have, p+" (compiled)", want)
-	if i := bytes.Index(text, []byte("\n--- ")); i >= 0 {
-		text = text[i+1:]
-	}
-	return string(text)
+	return &Difference{Path: p, Kind: Stale, Diff: UnifiedDiff(p+" (on disk)", have, p+" (compiled)", want)}, nil
 }
 
 func isText(b []byte) bool { return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0 }

@@ -106,6 +106,16 @@ func (b *Bag) add(sev Severity, at Span, c Code, msg string) *Diagnostic {
 	return d
 }
 
+// Merge adds the diagnostics of another bag.
+func (b *Bag) Merge(other *Bag) {
+	for _, d := range other.list {
+		n := len(b.list)
+		if b.add(d.Severity, d.At, d.Code, d.Message); len(b.list) > n {
+			b.list[n] = d // with its hints, notes and fixes
+		}
+	}
+}
+
 // HasErrors reports whether the phase that filled the bag may be followed by
 // another one.
 func (b *Bag) HasErrors() bool {
