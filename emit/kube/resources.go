@@ -1,0 +1,74 @@
+package kube
+
+import (
+	"fmt"
+	"math"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
+)
+
+// hopMicros is the CPU time that a proxy takes to pass one request on, before
+// any policy: Istio publishes 0.20 vCPU for a sidecar at 1,000 requests per
+// second (istio.io, Performance and Scalability), and the hop is most of it.
+const hopMicros = 200
+
+// headroom keeps the request above the mean: calls come in bursts.
+const headroom = 1.5
+
+// demand is what the calls that an ADM polices ask of one pod's proxy.
+type demand struct {
+	known  bool    // every policed call has a rate in the graph
+	micros float64 // CPU microseconds per second
+}
+
+// demandOf adds up, for each listener, its calls' rates times the hop and the
+// actions on them, shared by the service's pods at their fewest.
+func demandOf(adm *layout.ADM) demand {
+	d := demand{known: len(adm.Listeners) > 0}
+	for _, l := range adm.Listeners {
+		hops := map[*graph.Call]bool{}
+		for _, r := range l.Rules {
+			cost := 0.0
+			for _, a := range r.Obligation.Actions {
+				cost += a.Decl.Cost
+			}
+			for _, e := range r.Edges {
+				if !e.Call.RPS.Set {
+					d.known = false
+				}
+				d.micros += perSecond(e.Call.RPS) * cost
+				if !hops[e.Call] {
+					d.micros += perSecond(e.Call.RPS) * hopMicros
+					hops[e.Call] = true
+				}
+			}
+		}
+	}
+	d.micros /= float64(max(1, adm.Service.MinReplicas))
+	return d
+}
+
+func perSecond(r graph.Decimal) float64 {
+	return float64(r.Units) / math.Pow10(r.Scale)
+}
+
+// milli is the CPU request in thousandths of a core, in steps of 10: at least
+// 20 where the load is known, and 100, as other meshes ask for, where it isn't.
+func (d demand) milli() int {
+	if !d.known {
+		return 100
+	}
+	return max(20, int(math.Ceil(d.micros*headroom/1000/10))*10)
+}
+
+func (d demand) workers() int { return max(1, (d.milli()+999)/1000) }
+
+// resources gives no CPU limit: a throttled proxy delays every call behind it.
+// The memory limit ends a leak before the node does.
+func (d demand) resources() *resources {
+	return &resources{
+		Requests: map[string]string{"cpu": fmt.Sprintf("%dm", d.milli()), "memory": "64Mi"},
+		Limits:   map[string]string{"memory": "256Mi"},
+	}
+}

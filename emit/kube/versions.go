@@ -1,0 +1,120 @@
+package kube
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+)
+
+// versionLabel is the pods' label that the graph's `versions` are values of.
+const versionLabel = "version"
+
+type service struct {
+	APIVersion string      `yaml:"apiVersion"`
+	Kind       string      `yaml:"kind"`
+	Metadata   meta        `yaml:"metadata"`
+	Spec       serviceBody `yaml:"spec"`
+}
+
+type serviceBody struct {
+	ClusterIP string            `yaml:"clusterIP"`
+	Selector  map[string]string `yaml:"selector"`
+	Ports     []servicePortOut  `yaml:"ports"`
+}
+
+type servicePortOut struct {
+	Name       string `yaml:"name"`
+	Port       int    `yaml:"port"`
+	TargetPort int    `yaml:"targetPort"`
+}
+
+// version is one version of a service that some policy chooses, with the place
+// that chose it first.
+type version struct {
+	service *graph.Service
+	name    string
+	ports   map[int]string // to their names in the graph
+	at      diag.Span
+}
+
+// versions emits a headless Service for each version that a `route` or `split`
+// on some ADM chooses: its name resolves to that version's pods and no others.
+func (o *overlay) versions() {
+	for _, v := range o.chosenVersions() {
+		labels := map[string]string{"app": layout.KubeName(v.service)}
+		namespace := v.service.Namespace
+		if o.Base != nil {
+			if svc := o.Base.serviceOf(v.service); svc != nil {
+				labels, namespace = maps.Clone(svc.service.Selector), svc.Metadata.Namespace
+			}
+			if !o.Base.checkVersion(v, labels, o.bag) {
+				continue
+			}
+		}
+		labels[versionLabel] = v.name
+		name := layout.VersionService(v.service, v.name)
+		s := service{APIVersion: "v1", Kind: "Service", Metadata: meta{Name: name, Namespace: namespace, Labels: o.labels(v.service)},
+			Spec: serviceBody{ClusterIP: "None", Selector: labels}}
+		for _, port := range slices.Sorted(maps.Keys(v.ports)) {
+			s.Spec.Ports = append(s.Spec.Ports, servicePortOut{cmp.Or(v.ports[port], portName(port)), port, port})
+		}
+		o.addResource("versions/service-"+layout.FileName(v.service.Name)+"-"+v.name+".yaml", s)
+	}
+}
+
+// chosenVersions looks at the rules of every ADM, sorted by service and name.
+func (o *overlay) chosenVersions() []*version {
+	var all []*version
+	for _, adm := range o.l.ADMs {
+		for _, l := range adm.Listeners {
+			receiver, ok := l.Receiver.(*graph.Service)
+			if !ok {
+				continue
+			}
+			for _, r := range l.Rules {
+				for _, a := range r.Obligation.Actions {
+					for _, name := range versionsOf(a) {
+						all = addVersion(all, receiver, name, l, a.At)
+					}
+				}
+			}
+		}
+	}
+	slices.SortFunc(all, func(x, y *version) int {
+		return cmp.Or(cmp.Compare(x.service.Name, y.service.Name), cmp.Compare(x.name, y.name))
+	})
+	return all
+}
+
+func addVersion(all []*version, s *graph.Service, name string, l *layout.Listener, at diag.Span) []*version {
+	for _, v := range all {
+		if v.service == s && v.name == name {
+			v.ports[l.ReceiverPort] = l.PortName
+			return all
+		}
+	}
+	return append(all, &version{s, name, map[int]string{l.ReceiverPort: l.PortName}, at})
+}
+
+// versionsOf gives the versions that an action may send a request to.
+func versionsOf(a *ir.Action) []string {
+	switch a.Name() {
+	case "route":
+		return []string{a.Args["version"].Str}
+	case "split":
+		var names []string
+		for _, v := range a.Args {
+			for _, e := range v.Map {
+				names = append(names, e.Key)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	return nil
+}
