@@ -1,0 +1,141 @@
+package testbed
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"admc.dev/admc/bpfgen"
+	"admc.dev/admc/emit/layout"
+)
+
+// An ADM is a real Envoy in a pod, with the redirect programs that bring it its
+// connections.
+type ADM struct {
+	*bpfgen.Attachment
+	pod       *Pod
+	config    *bpfgen.Config
+	bootstrap string
+	envoy     *process
+}
+
+// HTTP starts a server on a port of the pod, see Echo.
+func (p *Pod) HTTP(port int) { p.bed.t.Helper(); p.server("http", port) }
+
+// TCP starts a server that greets with the pod's name and echoes.
+func (p *Pod) TCP(port int) { p.bed.t.Helper(); p.server("tcp", port) }
+
+func (p *Pod) server(role string, port int) {
+	t := p.bed.t
+	t.Helper()
+	proc := p.start(p.appCgroup(), os.Stderr, role, p.Service, fmt.Sprint(port))
+	if got := proc.line(); got != "ready" {
+		t.Fatalf("the %s server of %s does not start", role, p.Service)
+	}
+}
+
+// Redirect attaches what out/bpf/<service>.json says, without an Envoy.
+func (p *Pod) Redirect(out string) *bpfgen.Attachment {
+	p.bed.t.Helper()
+	return p.attach(p.redirects(out))
+}
+
+func (p *Pod) redirects(out string) *bpfgen.Config {
+	t := p.bed.t
+	t.Helper()
+	path := filepath.Join(out, "bpf", layout.FileName(p.Service)+".json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := bpfgen.ParseConfig(data)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return c
+}
+
+// ADM redirects the pod and starts its Envoy with the files of a directory that
+// the compiler wrote; it returns when every listener is open. The pods that it
+// calls must be there already.
+func (p *Pod) ADM(out string) *ADM {
+	p.bed.t.Helper()
+	a := &ADM{
+		pod:       p,
+		config:    p.redirects(out),
+		bootstrap: filepath.Join(out, "adm", layout.FileName(p.Service), "envoy.yaml"),
+	}
+	a.Attachment = p.attach(a.config)
+	a.Start()
+	return a
+}
+
+// Start starts the Envoy, again after Kill.
+func (a *ADM) Start() {
+	t := a.pod.bed.t
+	t.Helper()
+	log, err := os.CreateTemp(a.pod.etc, "envoy*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	before := a.listening()
+	a.envoy = a.pod.start(a.pod.admCgroup(), log, "exec", Envoy(t), "-c", a.bootstrap,
+		"--concurrency", fmt.Sprint(workers), "--disable-hot-restart", "--log-level", "warning")
+	if err := a.awaitListeners(before); err != nil {
+		said, _ := os.ReadFile(log.Name())
+		t.Fatalf("the ADM of %s: %v; it says:\n%s", a.pod.Service, err, said)
+	}
+}
+
+// Kill ends the Envoy at once. The redirect programs stay.
+func (a *ADM) Kill() { a.envoy.stop() }
+
+func (a *ADM) listening() uint64 {
+	c, err := a.Counters()
+	if err != nil {
+		a.pod.bed.t.Fatal(err)
+	}
+	return c.Listening
+}
+
+// workers of an Envoy; each opens every listener once more.
+const workers = 2
+
+// awaitListeners waits until the kernel has seen each listening socket.
+func (a *ADM) awaitListeners(before uint64) error {
+	want := uint64(len(a.config.Ingress)+len(a.config.Egress)) * workers
+	deadline := time.Now().Add(20 * time.Second)
+	for a.listening()-before < want {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d of its %d listening sockets are open", a.listening()-before, want)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return nil
+}
+
+// Envoy finds the proxy: the variable ENVOY, then PATH, then the place where
+// `make tools` installs it. It fails the test when there is none.
+func Envoy(t testing.TB) string {
+	t.Helper()
+	if e := os.Getenv("ENVOY"); e != "" {
+		return e
+	}
+	if e, err := exec.LookPath("envoy"); err == nil {
+		return e
+	}
+	root, err := exec.Command("go", "env", "GOMOD").Output()
+	if err == nil {
+		e := filepath.Join(filepath.Dir(strings.TrimSpace(string(root))), ".tools", "envoy", "bin", "envoy")
+		if _, err := os.Stat(e); err == nil {
+			return e
+		}
+	}
+	t.Fatal("no Envoy is here: `make tools` installs it, or set ENVOY to one")
+	return ""
+}

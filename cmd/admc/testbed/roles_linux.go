@@ -1,0 +1,119 @@
+package testbed
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// roleVariable tells this binary that it is a process of a pod. Its value is
+// the directory of the pod's hosts and resolv.conf; the arguments are the role:
+//
+//	exec PROGRAM ARGS…   becomes another program
+//	http POD PORT        a server that answers with what it was asked, see Echo
+//	tcp POD PORT         a server that greets with "POD\n" and sends back what it gets
+//	client               sends requests, see Client
+const roleVariable = "ADMC_TESTBED_POD"
+
+// Main plays the role of a process that a Bed started, and does not return then.
+// It is the first call of TestMain in a package that uses the bed.
+func Main() {
+	etc := os.Getenv(roleVariable)
+	if etc == "" {
+		return
+	}
+	os.Unsetenv(roleVariable)
+	if err := play(etc, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "testbed:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func play(etc string, args []string) error {
+	for _, f := range []string{"hosts", "resolv.conf"} {
+		if err := syscall.Mount(filepath.Join(etc, f), "/etc/"+f, "", syscall.MS_BIND, ""); err != nil {
+			return fmt.Errorf("give the pod its /etc/%s: %w", f, err)
+		}
+	}
+	switch role := args[0]; role {
+	case "exec":
+		return fmt.Errorf("become %s: %w", args[1], syscall.Exec(args[1], args[1:], os.Environ()))
+	case "http":
+		return serve(args[2], func(l net.Listener) error {
+			srv := http.Server{Handler: echoHandler(args[1]), Protocols: new(http.Protocols)}
+			srv.Protocols.SetHTTP1(true)
+			srv.Protocols.SetUnencryptedHTTP2(true)
+			return srv.Serve(l)
+		})
+	case "tcp":
+		return serve(args[2], func(l net.Listener) error { return serveEcho(l, args[1]) })
+	case "client":
+		return runClient(os.Stdin, os.Stdout)
+	default:
+		return fmt.Errorf("unknown role %q", role)
+	}
+}
+
+// serve says "ready" when the port is open.
+func serve(port string, f func(net.Listener) error) error {
+	l, err := net.Listen("tcp4", "0.0.0.0:"+port)
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	return f(l)
+}
+
+// An Echo is what an HTTP server of the bed answers: the request as it came.
+// The query's `status` is the answer's status, its `sleep` (a duration) how long
+// it takes.
+type Echo struct {
+	Pod    string // the service, and which of its pods
+	Method string
+	URI    string
+	Host   string
+	Header http.Header
+	Body   string
+	From   string // address and port of the connection's other end
+}
+
+func echoHandler(pod string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the connection broke
+		}
+		if d, err := time.ParseDuration(r.URL.Query().Get("sleep")); err == nil {
+			time.Sleep(d)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if status, err := strconv.Atoi(r.URL.Query().Get("status")); err == nil {
+			w.WriteHeader(status)
+		}
+		json.NewEncoder(w).Encode(Echo{
+			Pod: pod, Method: r.Method, URI: r.RequestURI, Host: r.Host, Header: r.Header, Body: string(body), From: r.RemoteAddr,
+		})
+	})
+}
+
+func serveEcho(l net.Listener, pod string) error {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer c.Close()
+			fmt.Fprintln(c, pod)
+			io.Copy(c, c)
+		}()
+	}
+}
