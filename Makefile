@@ -1,0 +1,60 @@
+# make demo    installs what is missing, builds admc, compiles the hotel-reservation example
+# make test    installs what the tests need, then checks and tests everything
+# make build   builds bin/admc
+# make bpf     rebuilds the committed redirect objects (clang 14)
+# make golden  rewrites the golden outputs; read the diff before committing it
+# make fuzz    a minute for each fuzz target
+#
+# Recipes use relative paths, so that the checkout may stand anywhere.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: build demo test check bpf golden fuzz clean
+
+# golp includes and links lp_solve; Debian's package has no pkg-config file.
+export CGO_CFLAGS  ?= -I/usr/include/lpsolve
+export CGO_LDFLAGS ?= -llpsolve55 -lm -ldl -lcolamd
+
+build:
+	@.ci/install build
+	go build -o bin/admc ./cmd/admc
+
+demo:
+	@.ci/install build demo
+	go build -o bin/admc ./cmd/admc
+	@.ci/demo
+
+check:
+	@unformatted=$$(gofmt -l bpf bpfgen cmd emit graph lang solver); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w these:" $$unformatted; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	CGO_ENABLED=0 go build -o /dev/null ./cmd/admc
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet ./...
+
+test:
+	@.ci/install build test
+	@$(MAKE) --no-print-directory check
+	go build -o bin/admc ./cmd/admc
+	go test -race -timeout 18m ./...
+	@[ "$$(id -u)" = 0 ] || echo "Left out, because they need root: the tests in network namespaces and those that load redirect objects. Run: sudo make test"
+
+bpf:
+	@.ci/install build test
+	bpf/build.sh
+
+golden:
+	@.ci/install build test
+	go test ./... -update
+
+fuzz:
+	@.ci/install build
+	@for pkg in $$(go list ./lang/... ./graph/... ./solver/...); do \
+	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 60s $$pkg; \
+	  done; \
+	done
+
+clean:
+	rm -rf bin .tools examples/*/out

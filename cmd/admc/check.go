@@ -1,0 +1,32 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"admc.dev/admc/lang/diag"
+)
+
+func newCheck(io streams) *cobra.Command {
+	var flags inputFlags
+	cmd := &cobra.Command{
+		Use:   "check [FILES|DIR]...",
+		Short: "Report every mistake in policies and graph; write nothing",
+		Long: `Parses and types the policies, matches them to the graph and looks for a
+placement, and reports all that is wrong. Nothing is emitted.`,
+		Example: `  admc check -g graph.yaml policies/
+  admc check --strict`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, err := flags.load(args)
+			if err != nil {
+				return err
+			}
+			bag := &diag.Bag{}
+			if _, err := place(cmd.Context(), in, bag); err != nil {
+				return err
+			}
+			return report(io, bag, in.strict)
+		},
+	}
+	flags.register(cmd)
+	return cmd
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang"
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/syntax"
+	"admc.dev/admc/solver"
+)
+
+func newDoc(io streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doc [ACTION|CODE]",
+		Short: "Print what an action does and where it may run, or what a diagnostic means",
+		Long: `Without an argument it lists the actions. With the name of an action it prints
+its signature, its documentation and the facts that its placement is derived
+from. With the code of a diagnostic it prints what it means, a bad and a good
+example.`,
+		Example: `  admc doc rate_limit
+  admc doc unknown-argument`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { return docNames(), cobra.ShellCompDirectiveNoFileComp },
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				for _, name := range lang.ActionNames() {
+					fmt.Fprintln(io.out, name)
+				}
+				return nil
+			}
+			if text, ok := lang.Doc(args[0]); ok {
+				fmt.Fprint(io.out, text)
+				return nil
+			}
+			if c := findCode(args[0]); c != nil {
+				writeCode(io, c)
+				return nil
+			}
+			err := fmt.Errorf("no action and no diagnostic is called %q", args[0])
+			if near := diag.Suggest(args[0], docNames()); near != "" {
+				err = fmt.Errorf("%w: did you mean %q?", err, near)
+			}
+			return err
+		},
+	}
+}
+
+// codes is every diagnostic code of the compiler.
+func codes() []diag.CodeDoc {
+	return slices.Concat(syntax.Codes, graph.Codes, lang.Codes, solver.Codes)
+}
+
+func findCode(name string) *diag.CodeDoc {
+	for _, c := range codes() {
+		if string(c.Code) == name {
+			return &c
+		}
+	}
+	return nil
+}
+
+func docNames() []string {
+	names := lang.ActionNames()
+	for _, c := range codes() {
+		names = append(names, string(c.Code))
+	}
+	return names
+}
+
+func writeCode(io streams, c *diag.CodeDoc) {
+	fmt.Fprintf(io.out, "%s: %s\n", c.Code, c.Summary)
+	if c.Bad != "" {
+		fmt.Fprintf(io.out, "\nGives it:\n\n%s", indent(c.Bad))
+	}
+	if c.Good != "" {
+		fmt.Fprintf(io.out, "\nDoes not:\n\n%s", indent(c.Good))
+	}
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+	"admc.dev/admc/solver"
+)
+
+// An explanation is what `admc explain` says, ready to be printed as text or
+// JSON. Its keys are a contract.
+type explanation struct {
+	Graph       string       `json:"graph"`
+	Subject     string       `json:"subject,omitempty"` // the service or policy asked for
+	ADMs        []string     `json:"adms"`
+	Objective   int64        `json:"objective"`
+	Bound       int64        `json:"bound"`
+	Proved      bool         `json:"proved"`
+	Obligations []explained  `json:"obligations"`
+	service     graphService // set when the subject is a service
+}
+
+type graphService struct {
+	name   string
+	hasADM bool
+}
+
+// An explained obligation: where it is and why it is not elsewhere.
+type explained struct {
+	Policy    string         `json:"policy"`
+	At        string         `json:"at"` // file:line:col of the policy
+	Receiver  string         `json:"receiver"`
+	Port      int            `json:"port"`
+	Protocol  graph.Protocol `json:"protocol"`
+	Senders   []string       `json:"senders"`
+	Side      string         `json:"side"`
+	On        []string       `json:"on"`     // the services whose ADMs enforce it
+	Reason    string         `json:"reason"` // the solver's: "free", or what forced the side
+	Actions   []string       `json:"actions"`
+	Budgets   []string       `json:"budgets"`
+	Condition []string       `json:"condition"` // residual conditions, "" for always; one, or one per sender
+	Excluded  []excluded     `json:"excluded"`
+}
+
+type excluded struct {
+	Side string `json:"side"`
+	Why  string `json:"why"`
+	At   string `json:"at"`
+}
+
+// newExplanation explains everything, or what concerns one service or policy.
+func newExplanation(l *layout.Layout, args []string) (*explanation, error) {
+	e := &explanation{
+		Graph: l.Graph.Name, ADMs: append([]string{}, l.Placement.ADMs...), Obligations: []explained{},
+		Objective: l.Placement.Objective, Bound: l.Placement.Bound, Proved: l.Placement.Proved,
+	}
+	keep := func(solver.Assigned) bool { return true }
+	if len(args) == 1 {
+		e.Subject = args[0]
+		isService := l.Graph.Service(e.Subject) != nil
+		isPolicy := slices.ContainsFunc(l.Program.Policies, func(p *ir.Policy) bool { return p.Name == e.Subject })
+		switch {
+		case isService:
+			e.service = graphService{e.Subject, l.Placement.HasADM(e.Subject)}
+			keep = func(a solver.Assigned) bool { return slices.Contains(enforcers(a), e.Subject) }
+		case isPolicy:
+			keep = func(a solver.Assigned) bool { return a.Obligation.Policy.Name == e.Subject }
+		default:
+			return nil, unknownSubject(l, e.Subject)
+		}
+	}
+	for _, a := range l.Placement.Assigned {
+		if keep(a) {
+			e.Obligations = append(e.Obligations, explain(a))
+		}
+	}
+	return e, nil
+}
+
+func unknownSubject(l *layout.Layout, name string) error {
+	var names []string
+	for _, s := range l.Graph.Services {
+		names = append(names, s.Name)
+	}
+	for _, p := range l.Program.Policies {
+		names = append(names, p.Name)
+	}
+	if near := diag.Suggest(name, names); near != "" {
+		return fmt.Errorf("no service and no policy is called %q: did you mean %q?", name, near)
+	}
+	return fmt.Errorf("no service and no policy is called %q", name)
+}
+
+// enforcers are the services whose ADMs enforce an obligation.
+func enforcers(a solver.Assigned) []string {
+	var out []string
+	if a.Side&ir.Ingress != 0 {
+		out = append(out, a.Obligation.Receiver.NodeName())
+	}
+	if a.Side&ir.Egress != 0 {
+		for _, e := range a.Obligation.Edges {
+			out = append(out, e.Sender.NodeName())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func explain(a solver.Assigned) explained {
+	o := a.Obligation
+	x := explained{
+		Policy: o.Policy.Name, At: o.Policy.At.Show(), Receiver: o.Receiver.NodeName(), Port: o.Port, Protocol: o.Protocol,
+		Side: a.Side.String(), On: enforcers(a), Reason: a.Reason, Excluded: []excluded{}, Budgets: []string{},
+	}
+	conds := map[string]bool{}
+	for _, e := range o.Edges {
+		x.Senders = append(x.Senders, e.Sender.NodeName())
+		text := ""
+		if e.Cond != nil {
+			text = e.Cond.Text
+		}
+		conds[text] = true
+		x.Condition = append(x.Condition, text)
+	}
+	if len(conds) == 1 {
+		x.Condition = x.Condition[:1]
+	}
+	for _, act := range o.Actions {
+		x.Actions = append(x.Actions, act.Name())
+	}
+	for _, r := range o.Reasons {
+		x.Excluded = append(x.Excluded, excluded{r.Excludes.String(), r.Text, r.At.Show()})
+	}
+	return x
+}
+
+func (e *explanation) text() string {
+	var b strings.Builder
+	switch {
+	case e.service.name != "" && !e.service.hasADM:
+		fmt.Fprintf(&b, "%s has no ADM: nothing is enforced there.\n", e.service.name)
+	case e.service.name != "" && len(e.Obligations) == 0:
+		fmt.Fprintf(&b, "%s has an ADM because the graph says `adm: always`; nothing is enforced there.\n", e.service.name)
+	case e.service.name != "":
+		fmt.Fprintf(&b, "%s has an ADM. Enforced there:\n", e.service.name)
+	default:
+		state := fmt.Sprintf("proved fewest")
+		if !e.Proved {
+			state = fmt.Sprintf("at least %d", e.Bound)
+		}
+		fmt.Fprintf(&b, "%s: %s (%s): %s\n", e.Graph, count(len(e.ADMs), "ADM"), state, strings.Join(e.ADMs, ", "))
+	}
+	for _, o := range e.Obligations {
+		o.text(&b)
+	}
+	return b.String()
+}
+
+func (o *explained) text(b *strings.Builder) {
+	fmt.Fprintf(b, "\n%s on %s -> %s:%d (%s)\n", o.Policy, strings.Join(o.Senders, ", "), o.Receiver, o.Port, o.Protocol)
+	fmt.Fprintf(b, "  does      %s\n", strings.Join(o.Actions, ", "))
+	for i, c := range o.Condition {
+		switch {
+		case c == "":
+		case len(o.Condition) == 1:
+			fmt.Fprintf(b, "  when      %s\n", c)
+		default:
+			fmt.Fprintf(b, "  when      %s (from %s)\n", c, o.Senders[i])
+		}
+	}
+	for _, s := range o.Budgets {
+		fmt.Fprintf(b, "  budget    %s\n", s)
+	}
+	fmt.Fprintf(b, "  enforced  at %s, on %s\n", o.Side, strings.Join(o.On, ", "))
+	if o.Reason == "free" {
+		fmt.Fprintf(b, "  because   either side would do; this one needs the fewest ADMs\n")
+		return
+	}
+	if len(o.Excluded) == 0 {
+		fmt.Fprintf(b, "  because   %s\n", o.Reason)
+	}
+	for _, x := range o.Excluded {
+		fmt.Fprintf(b, "  not at %s: %s (%s)\n", x.Side, x.Why, x.At)
+	}
+}

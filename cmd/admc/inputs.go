@@ -1,0 +1,219 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/solver"
+)
+
+// inputs is everything one run reads, and the options that change its result.
+type inputs struct {
+	graph    *diag.Source
+	policies []*diag.Source
+	base     string // directory; "" without one
+	out      string // directory
+	options  solver.Options
+	strict   bool
+}
+
+// inputFlags are the flags that name inputs; several commands share them.
+type inputFlags struct {
+	config, graph, base, out, engine, minimise string
+	strict                                     bool
+}
+
+func (f *inputFlags) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.config, "config", "", "the admc.yaml to use (default: the nearest one here or above)")
+	fl.StringVarP(&f.graph, "graph", "g", "", "the service graph (default: graph.yaml beside the policies)")
+	fl.StringVar(&f.engine, "engine", "", "the engine of the integer program: "+strings.Join(solver.Engines(), " or ")+" (default "+solver.Engines()[0]+")")
+	fl.StringVar(&f.minimise, "minimise", "", "what is made fewest: adms, proxies (weighted by replicas) or cost (by the graph's cost) (default adms)")
+	fl.BoolVar(&f.strict, "strict", false, "warnings are errors")
+}
+
+// registerOut adds the flags of commands that write or compare an output.
+func (f *inputFlags) registerOut(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.base, "base", "", "directory of the manifests to patch; without it the overlay is a kustomize Component")
+	fl.StringVarP(&f.out, "out", "o", "", "the directory to write (default out)")
+}
+
+// load finds and reads the inputs: arguments and flags first, then admc.yaml,
+// then the defaults.
+func (f *inputFlags) load(args []string) (*inputs, error) {
+	conf, err := findConfig(f.config, ".")
+	if err != nil {
+		return nil, err
+	}
+	in := &inputs{
+		base:    cmp.Or(f.base, conf.path(conf.Base)),
+		out:     cmp.Or(f.out, conf.path(conf.Out), "out"),
+		strict:  f.strict || conf.Strict,
+		options: solver.Options{Engine: cmp.Or(f.engine, conf.Engine), Minimise: cmp.Or(f.minimise, conf.Minimise)},
+	}
+	if err := checkOptions(in.options); err != nil {
+		return nil, err
+	}
+	paths := args
+	if len(paths) == 0 {
+		for _, p := range conf.Policies {
+			paths = append(paths, conf.path(p))
+		}
+	}
+	if len(paths) == 0 {
+		paths = []string{cmp.Or(conf.dir, ".")}
+	}
+	files, err := policyFiles(paths)
+	if err != nil {
+		return nil, err
+	}
+	graphPath := cmp.Or(f.graph, conf.path(conf.Graph))
+	if graphPath == "" {
+		graphPath = filepath.Join(dirOf(paths[0]), "graph.yaml")
+		if _, err := os.Stat(graphPath); err != nil {
+			return nil, fmt.Errorf("no service graph: give one with -g, name it in %s, or put it at %s", configName, shownPath(graphPath))
+		}
+	}
+	root := conf.dir
+	if root == "" {
+		root = commonDir(append([]string{graphPath}, files...))
+	}
+	if in.graph, err = readSource(graphPath, root); err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		src, err := readSource(file, root)
+		if err != nil {
+			return nil, err
+		}
+		in.policies = append(in.policies, src)
+	}
+	return in, nil
+}
+
+func checkOptions(o solver.Options) error {
+	if o.Engine != "" && !slices.Contains(solver.Engines(), o.Engine) {
+		return fmt.Errorf("this build has no engine %q, it has %s", o.Engine, strings.Join(solver.Engines(), " and "))
+	}
+	if o.Minimise != "" && !slices.Contains([]string{"adms", "proxies", "cost"}, o.Minimise) {
+		return fmt.Errorf("can't minimise %q: choose adms, proxies or cost", o.Minimise)
+	}
+	return nil
+}
+
+// policyFiles expands directories to their *.adm files. The result is sorted
+// and has each file once.
+func policyFiles(paths []string) ([]string, error) {
+	var files []string
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			files = append(files, filepath.Clean(p))
+			continue
+		}
+		entries, err := os.ReadDir(p)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if !e.IsDir() && strings.HasSuffix(e.Name(), ".adm") {
+				files = append(files, filepath.Join(p, e.Name()))
+			}
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("no *.adm file in %s", strings.Join(shownPaths(paths), ", "))
+	}
+	slices.Sort(files)
+	return slices.Compact(files), nil
+}
+
+// readSource reads a file. Its name in outputs is relative to root, so that the
+// working directory and the place of the checkout don't show in them.
+func readSource(path, root string) (*diag.Source, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			pe.Path = shownPath(path)
+		}
+		return nil, err
+	}
+	src := diag.NewSource(relativeTo(root, path), data)
+	src.Shown = shownPath(path)
+	return src, nil
+}
+
+// relativeTo gives path as seen from root, with slashes.
+func relativeTo(root, path string) string {
+	absRoot, err1 := filepath.Abs(root)
+	abs, err2 := filepath.Abs(path)
+	if err1 != nil || err2 != nil {
+		return filepath.ToSlash(path)
+	}
+	rel, err := filepath.Rel(absRoot, abs)
+	if err != nil {
+		return filepath.ToSlash(path)
+	}
+	return filepath.ToSlash(rel)
+}
+
+// shownPath is how a path is told to the user: relative to the working
+// directory when it is below it.
+func shownPath(path string) string {
+	rel := relativeTo(".", path)
+	if strings.HasPrefix(rel, "../") {
+		return path
+	}
+	return rel
+}
+
+func shownPaths(paths []string) []string {
+	out := make([]string, len(paths))
+	for i, p := range paths {
+		out[i] = shownPath(p)
+	}
+	return out
+}
+
+func dirOf(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return path
+	}
+	return filepath.Dir(path)
+}
+
+// commonDir is the deepest directory that holds all the files.
+func commonDir(files []string) string {
+	var common []string
+	for i, f := range files {
+		abs, err := filepath.Abs(f)
+		if err != nil {
+			return "."
+		}
+		parts := strings.Split(filepath.Dir(abs), string(filepath.Separator))
+		if i == 0 {
+			common = parts
+			continue
+		}
+		n := 0
+		for n < min(len(common), len(parts)) && common[n] == parts[n] {
+			n++
+		}
+		common = common[:n]
+	}
+	return strings.Join(common, string(filepath.Separator)) + string(filepath.Separator)
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/ir"
+)
+
+// writeSummary prints what a person wants to know after a compile: how many
+// proxies there are, against how many there would be, and where.
+func writeSummary(w io.Writer, l *layout.Layout, dir string, files int) {
+	fmt.Fprintf(w, "%s: %s, %s, %s\n", l.Graph.Name,
+		count(len(l.Graph.Services), "service"), count(len(l.Graph.Calls), "call"), policies(len(l.Program.Policies)))
+	fmt.Fprintf(w, "  full mesh                       %4d proxies\n", len(l.Graph.Services))
+	fmt.Fprintf(w, "  sidecars at policed services    %4d\n", policedServices(l.Program))
+	fmt.Fprintf(w, "  ADMs                            %4d  %s\n", len(l.ADMs), boundNote(l))
+	for _, adm := range l.ADMs {
+		fmt.Fprintf(w, "    %-24s %s\n", adm.Service.Name, strings.Join(policyNames(adm), ", "))
+	}
+	fmt.Fprintf(w, "%s in %s\n", count(files, "file"), dir)
+}
+
+func policies(n int) string {
+	if n == 1 {
+		return "1 policy"
+	}
+	return fmt.Sprintf("%d policies", n)
+}
+
+func boundNote(l *layout.Layout) string {
+	p := l.Placement
+	if p.Proved {
+		return fmt.Sprintf("(proved fewest: %s certificate)", p.Certificate.Kind)
+	}
+	return fmt.Sprintf("(not proved fewest: at least %d)", p.Bound)
+}
+
+// policedServices counts the proxies of the usual partial injection: a sidecar
+// at every service that receives a policed call, and at the senders of a policy
+// that only senders can enforce.
+func policedServices(p *ir.Program) int {
+	policed := map[string]bool{}
+	for _, o := range p.Obligations {
+		if s, ok := o.Receiver.(*graph.Service); ok && o.May&ir.Ingress != 0 {
+			policed[s.Name] = true
+			if !o.Both {
+				continue
+			}
+		}
+		for _, e := range o.Edges {
+			if s, ok := e.Sender.(*graph.Service); ok {
+				policed[s.Name] = true
+			}
+		}
+	}
+	return len(policed)
+}
+
+// policyNames lists the policies enforced on an ADM, each once, as
+// name@ingress or name@egress.
+func policyNames(adm *layout.ADM) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, l := range adm.Listeners {
+		for _, r := range l.Rules {
+			name := r.Obligation.Policy.Name + "@" + l.Side.String()
+			if !seen[name] {
+				seen[name] = true
+				out = append(out, name)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return []string{"(no policy: the graph says adm: always)"}
+	}
+	return out
+}

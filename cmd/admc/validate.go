@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"admc.dev/admc/emit"
+)
+
+// findEnvoy looks for the real Envoy: the variable ENVOY, then PATH, then
+// .tools/envoy/bin/envoy here or in a directory above, where `make tools` puts
+// it.
+func findEnvoy() (string, error) {
+	if e := os.Getenv("ENVOY"); e != "" {
+		return exec.LookPath(e)
+	}
+	if e, err := exec.LookPath("envoy"); err == nil {
+		return e, nil
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		e := filepath.Join(dir, ".tools", "envoy", "bin", "envoy")
+		if _, err := os.Stat(e); err == nil {
+			return e, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", errors.New("no Envoy to validate with: put one on PATH, name it with ENVOY=, or run `make tools`")
+		}
+		dir = up
+	}
+}
+
+// validateEnvoy runs `envoy --mode validate` over every emitted bootstrap, two
+// at a time, and prints what Envoy refuses.
+func validateEnvoy(ctx context.Context, io streams, files *emit.Files) error {
+	envoy, err := findEnvoy()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "admc-validate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var paths []string
+	for _, p := range files.Paths() {
+		if strings.HasSuffix(p, "/envoy.yaml") {
+			paths = append(paths, p)
+		}
+	}
+	refused := make([]string, len(paths))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 2)
+	for i, p := range paths {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			data, _ := files.Get(p)
+			refused[i] = envoyRefuses(ctx, envoy, filepath.Join(dir, fmt.Sprintf("%d.yaml", i)), data)
+		})
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	bad := 0
+	for i, p := range paths {
+		if refused[i] != "" {
+			bad++
+			fmt.Fprintf(io.err, "%s: Envoy refuses it:\n%s\n", p, refused[i])
+		}
+	}
+	if bad > 0 {
+		return errInput
+	}
+	fmt.Fprintf(io.out, "%s accepts %s\n", envoyVersion(ctx, envoy), count(len(paths), "Envoy configuration"))
+	return nil
+}
+
+// envoyRefuses gives what Envoy says against a file; "" when it accepts it.
+func envoyRefuses(ctx context.Context, envoy, file string, data []byte) string {
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		return err.Error()
+	}
+	out, err := exec.CommandContext(ctx, envoy, "--mode", "validate", "--log-level", "error", "-c", file).CombinedOutput()
+	if err == nil {
+		return ""
+	}
+	if text := strings.TrimSpace(string(out)); text != "" {
+		return text
+	}
+	return err.Error()
+}
+
+// envoyVersion is "Envoy 1.40.0".
+func envoyVersion(ctx context.Context, envoy string) string {
+	out, err := exec.CommandContext(ctx, envoy, "--version").Output()
+	if err != nil {
+		return "Envoy"
+	}
+	// "envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL"
+	if parts := bytes.Split(out, []byte("/")); len(parts) > 1 {
+		return "Envoy " + string(parts[1])
+	}
+	return "Envoy"
+}
