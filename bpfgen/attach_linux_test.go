@@ -3,6 +3,7 @@ package bpfgen
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -137,7 +138,7 @@ func TestOnlyTheADMListens(t *testing.T) {
 	b.app.wantIn("connection refused", "call tcp4 %s:%d 10", peerIP, closedPort)
 	b.app.must("echo 127.0.0.1:%d impostor", inListener)
 	b.peer.wantIn("connection refused", "call tcp4 %s:%d 10", podIP, inPort)
-	b.adm.must("proxy :%d", openListener) // not on loopback
+	b.adm.must("proxy %s:%d", podIP, openListener) // not on loopback
 	b.app.wantIn(fmt.Sprintf("ok backend-%d", openPort), "call tcp4 %s:%d 10", peerIP, openPort)
 }
 
@@ -244,6 +245,51 @@ func TestAcceleratedOrder(t *testing.T) {
 				t.Errorf("%+v", n)
 			}
 		})
+	}
+}
+
+// Data in the SYN reaches the accepting end before the connecting end is
+// established: steered and refused as ever, and never overtaken.
+func TestFastOpen(t *testing.T) {
+	b := newBed(t)
+	if err := inNamespace(b.podNS, func() error {
+		return os.WriteFile("/proc/sys/net/ipv4/tcp_fastopen", []byte("3"), 0)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	c := config()
+	c.Egress[0].Accelerate = true
+	a := b.attach(c)
+	b.app.wantIn("connection refused", "fastopen %s:%d 1", peerIP, closedPort)
+
+	b.adm.must("whole 127.0.0.1:%d fastopen", closedListener)
+	b.app.want("ok 20 intact, 19 in the SYN", "fastopen %s:%d 20", peerIP, closedPort)
+	if n := b.counters(a); n.Steered != 20 || n.Accepted != 20 || n.Enrolled == 0 {
+		t.Errorf("%+v", n)
+	}
+}
+
+// Two namespaces of one pod, with the very same addresses and ports at the same
+// time: their bytes never meet.
+func TestAcceleratedNamespacesApart(t *testing.T) {
+	b := newBed(t)
+	c := config()
+	c.Ingress[0].Accelerate = true
+	a := b.attach(c)
+	second := b.start("/run/netns/"+b.name+"x", b.pod.CgroupPath+"/app")
+	for tag, w := range map[string]*proc{"first": b.app, "second": second} {
+		w.must("echo 127.0.0.1:%d %s", inPort, tag)
+	}
+	for _, w := range []*proc{b.app, second} {
+		fmt.Fprintf(w.in, "call from:40000 127.0.0.1:%d 5000000\n", inPort)
+	}
+	for tag, w := range map[string]*proc{"first": b.app, "second": second} {
+		if got, want := w.line(), fmt.Sprintf("ok %s peer=127.0.0.1:%d", tag, inPort); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if n := b.counters(a); n.Enrolled != 4 || n.EnrolFailed != 0 || n.Redirected < 20000 {
+		t.Errorf("%+v", n)
 	}
 }
 

@@ -26,13 +26,17 @@ import (
 // one command a line and answers with one line, "ok …" or "error …":
 //
 //	echo ADDR TAG           serves: greets with the tag, then sends back what it gets
-//	whole ADDR [defer]      serves: reads to the end, then answers how many of the bytes
-//	                        were the pattern's; "defer" sets TCP_DEFER_ACCEPT
+//	whole ADDR [OPTION]     serves: reads to the end, then answers how many of the bytes
+//	                        were the pattern's; the option is "defer" for
+//	                        TCP_DEFER_ACCEPT or "fastopen" for TCP_FASTOPEN
 //	proxy ADDR              serves as an ADM: asks SO_ORIGINAL_DST, dials it, copies
 //	stop ADDR               closes a server's listener
 //	call NETWORK ADDR SIZE  dials, reads the greeting, sends SIZE bytes in messages of
-//	                        1000 and wants them back; "mptcp" is a network too
+//	                        1000 and wants them back; "mptcp" is a network too, and
+//	                        "from:PORT" is tcp4 from 127.0.0.1:PORT
 //	burst ADDR N            N connections that write during their handshake
+//	fastopen ADDR N         N connections, one after the other, whose first message
+//	                        is in the SYN
 //	flood ADDR              writes without reading until the socket is full, then closes
 func TestMain(m *testing.M) {
 	if os.Getenv("ADMC_WORKER") != "" {
@@ -62,11 +66,11 @@ type worker struct {
 func (w *worker) obey(cmd []string) (string, error) {
 	switch cmd[0] {
 	case "echo":
-		return "", w.serve(cmd[1], 0, func(c *net.TCPConn) { greet(c, cmd[2]) })
+		return "", w.serve(cmd[1], "", func(c *net.TCPConn) { greet(c, cmd[2]) })
 	case "whole":
-		return "", w.serve(cmd[1], len(cmd)-2, judge)
+		return "", w.serve(cmd[1], strings.Join(cmd[2:], ""), judge)
 	case "proxy":
-		return "", w.serve(cmd[1], 0, proxy)
+		return "", w.serve(cmd[1], "", proxy)
 	case "stop":
 		return "", w.listeners[cmd[1]].Close()
 	case "call":
@@ -75,6 +79,9 @@ func (w *worker) obey(cmd []string) (string, error) {
 	case "burst":
 		n, _ := strconv.Atoi(cmd[2])
 		return burst(cmd[1], n)
+	case "fastopen":
+		n, _ := strconv.Atoi(cmd[2])
+		return fastOpen(cmd[1], n)
 	case "flood":
 		return flood(cmd[1])
 	}
@@ -83,11 +90,17 @@ func (w *worker) obey(cmd []string) (string, error) {
 
 // serve accepts in the background. Go's listeners are MPTCP ones by default,
 // which can't be in a socket map.
-func (w *worker) serve(addr string, deferAccept int, f func(*net.TCPConn)) error {
-	lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) error {
-		return rc.Control(func(fd uintptr) {
-			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferAccept)
+func (w *worker) serve(addr, option string, f func(*net.TCPConn)) error {
+	lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) (err error) {
+		cerr := rc.Control(func(fd uintptr) {
+			switch option {
+			case "defer":
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
+			case "fastopen":
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_FASTOPEN, 16)
+			}
 		})
+		return errors.Join(err, cerr)
 	}}
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(context.Background(), "tcp", addr)
@@ -197,6 +210,13 @@ func call(network, addr string, size int) (string, error) {
 	}
 	var c net.Conn
 	var err error
+	if port, ok := strings.CutPrefix(network, "from:"); ok {
+		d.LocalAddr, err = net.ResolveTCPAddr("tcp4", "127.0.0.1:"+port)
+		if err != nil {
+			return "", err
+		}
+		network = "tcp4"
+	}
 	if network == "mapped" { // an IPv6 socket that dials an IPv4 address
 		c, err = dialMapped(addr)
 	} else {
@@ -262,41 +282,20 @@ func burst(addr string, n int) (string, error) {
 		if err != nil {
 			return err
 		}
-		f := os.NewFile(uintptr(fd), "burst")
+		defer unix.Close(fd)
 		if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != unix.EINPROGRESS {
-			f.Close()
 			return fmt.Errorf("connect: %v", err)
 		}
 		for m := range 3 {
-			b := []byte{pattern(4 * m), pattern(4*m + 1), pattern(4*m + 2), pattern(4*m + 3)}
-			for {
-				_, err := unix.Write(fd, b)
-				if err == nil {
-					break
-				}
-				if err != unix.EAGAIN && err != unix.ENOTCONN {
-					f.Close()
-					return err
-				}
+			if err := writeMessage(fd, m); err != nil {
+				return err
 			}
 		}
-		unix.Shutdown(fd, unix.SHUT_WR)
-		unix.SetNonblock(fd, false)
-		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5})
-		b := make([]byte, 64)
-		k, err := unix.Read(fd, b)
-		for tries := 0; err == unix.EAGAIN && tries < 10; tries++ { // see bpf/accel.bpf.c
-			k, err = unix.Read(fd, b)
+		err = wantIntact(fd)
+		if err == nil {
+			intact.Add(1)
 		}
-		f.Close()
-		if err != nil {
-			return err
-		}
-		if string(b[:k]) != "intact 12\n" {
-			return fmt.Errorf("the receiver says %q", b[:k])
-		}
-		intact.Add(1)
-		return nil
+		return err
 	}
 	errs := make(chan error, 4)
 	for range cap(errs) {
@@ -315,6 +314,74 @@ func burst(addr string, n int) (string, error) {
 	}
 	return fmt.Sprintf("%d intact", intact.Load()), err
 }
+
+// writeMessage writes message m of a stream of messages of 4 bytes, again until
+// the socket is connected.
+func writeMessage(fd, m int) error {
+	b := []byte{pattern(4 * m), pattern(4*m + 1), pattern(4*m + 2), pattern(4*m + 3)}
+	for {
+		_, err := unix.Write(fd, b)
+		if err != unix.EAGAIN && err != unix.ENOTCONN {
+			return err
+		}
+	}
+}
+
+// wantIntact ends a stream of three messages and reads what a server of the
+// command "whole" says of it.
+func wantIntact(fd int) error {
+	unix.Shutdown(fd, unix.SHUT_WR)
+	unix.SetNonblock(fd, false)
+	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5})
+	b := make([]byte, 64)
+	n, err := unix.Read(fd, b)
+	for tries := 0; err == unix.EAGAIN && tries < 10; tries++ { // see bpf/accel.bpf.c
+		n, err = unix.Read(fd, b)
+	}
+	if err == nil && string(b[:n]) != "intact 12\n" {
+		err = fmt.Errorf("the receiver says %q", b[:n])
+	}
+	return err
+}
+
+// fastOpen answers "N intact, M in the SYN": the first connection fetches the
+// cookie, so M is at most N-1.
+func fastOpen(addr string, n int) (string, error) {
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return "", err
+	}
+	inSYN := 0
+	one := func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		first := []byte{pattern(0), pattern(1), pattern(2), pattern(3)}
+		err = unix.Sendto(fd, first, unix.MSG_FASTOPEN, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+		if err != nil {
+			return err
+		}
+		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil && info.Options&tcpiOptSynData != 0 {
+			inSYN++
+		}
+		for m := 1; m < 3; m++ {
+			if err := writeMessage(fd, m); err != nil {
+				return err
+			}
+		}
+		return wantIntact(fd)
+	}
+	for i := range n {
+		if err := one(); err != nil {
+			return "", fmt.Errorf("connection %d: %w", i, err)
+		}
+	}
+	return fmt.Sprintf("%d intact, %d in the SYN", n, inSYN), nil
+}
+
+const tcpiOptSynData = 32 // TCPI_OPT_SYN_DATA: the peer acknowledged data of the SYN
 
 // flood answers "WRITTEN BYTES; what the receiver says". The receiver is asked
 // to wait by a stop of its process.
