@@ -1,0 +1,199 @@
+package syntax
+
+// args reads [ Arg { "," Arg } ] ")" ; the opening parenthesis has been read.
+func (p *parser) args() (list []*Arg) {
+	p.list(tokRParen, func() *Comments {
+		before := p.failures
+		a := p.arg()
+		if p.failures == before {
+			list = append(list, a)
+		}
+		return &a.Comments
+	})
+	return list
+}
+
+// arg reads [ ident ":" ] Value .
+func (p *parser) arg() *Arg {
+	a := &Arg{Comments: p.commentsAt()}
+	start := p.tok.start
+	next := p.peek()
+	switch {
+	case p.tok.kind == tokWord && next.kind == tokColon:
+		id := p.ident("an argument's name")
+		a.Name = &id
+		p.next()
+	case p.tok.kind == tokWord && next.kind == tokAssign:
+		id := p.ident("an argument's name")
+		a.Name = &id
+		p.report(p.here(), UnexpectedToken, `found "=", expected ":" after an argument's name`).WithFix(p.here(), ":")
+		p.tok.issues = nil
+		p.next()
+	case p.tok.kind == tokString && next.kind == tokColon:
+		p.fail(p.here(), UnexpectedToken, "found %s, expected an argument's name", p.tok.describe(p.sc.src)).
+			WithHint("arguments are named without quotes; a map stands in braces: {\"key\": value}")
+	}
+	a.Value = p.value()
+	a.At = p.from(start)
+	return a
+}
+
+// value reads string | int | float | bool | duration | rate | percent | size
+// | ident | "$" ident | List | Map | "cel" "{" CEL "}" .
+func (p *parser) value() Value {
+	start := p.tok.start
+	if p.failed {
+		return nil
+	}
+	switch p.tok.kind {
+	case tokString:
+		return p.stringLit()
+	case tokWord:
+		return p.wordValue()
+	case tokDollar:
+		p.next()
+		name := p.ident("a let's name")
+		return &Ref{Base{p.from(start)}, name}
+	case tokLBrack:
+		return p.listValue()
+	case tokLBrace:
+		return p.mapValue()
+	}
+	p.unexpected("a value")
+	return nil
+}
+
+func (p *parser) stringLit() *Literal {
+	lit := &Literal{Base: Base{p.here()}, Kind: String, Raw: string(p.sc.src[p.tok.start:p.tok.end]), Str: p.tok.text}
+	p.next()
+	return lit
+}
+
+// want a string, or fail.
+func (p *parser) wantString(what string) *Literal {
+	if p.failed || p.tok.kind != tokString {
+		d := p.unexpected(what)
+		if p.tok.kind == tokWord {
+			d.WithHint("strings are written in double quotes")
+		}
+		return nil
+	}
+	return p.stringLit()
+}
+
+func (p *parser) wordValue() Value {
+	start, word := p.tok.start, p.tok.text
+	if numberStart(word) {
+		if lit := p.number(); lit != nil {
+			return lit
+		}
+		return nil
+	}
+	if word == "cel" && p.peek().kind == tokLBrace {
+		p.next()
+		expr := p.cel()
+		return &CELValue{Base{p.from(start)}, expr}
+	}
+	lit := &Literal{Base: Base{p.here()}, Kind: Word, Raw: word, Str: word}
+	switch {
+	case word == "true" || word == "false":
+		lit.Kind, lit.Str, lit.Bool = Bool, "", word == "true"
+	case badGlob(word) != "" || word[0] == '/':
+		p.fail(lit.At, UnexpectedToken, "found %q, expected a value", clip(word)).
+			WithHint("strings are written in double quotes").WithFix(lit.At, `"`+word+`"`)
+		return nil
+	}
+	p.next()
+	return lit
+}
+
+// number reads a number with its unit. It gives nil after a number that is
+// none; the parser goes on behind it.
+func (p *parser) number() *Literal {
+	at, word := p.here(), p.tok.text
+	lit, err := parseNumber(word)
+	if err != nil {
+		p.failures++
+		d := p.report(p.src.Span(p.tok.start+err.at, p.tok.start+err.at+err.n), err.code, "%s", err.message)
+		if err.hint != "" {
+			d.WithHint("%s", err.hint)
+		}
+		if err.fix != "" {
+			d.WithFix(at, err.fix)
+		}
+		p.next()
+		return nil
+	}
+	lit.At = at
+	p.next()
+	if (lit.Kind == Int || lit.Kind == Float) && p.tok.kind == tokWord && !p.tok.first && isUnit(p.tok.text) {
+		p.report(p.src.Span(at2(lit), p.tok.end), BadNumber, "a unit stands right behind its number: %s%s", lit.Raw, p.tok.text).
+			WithFix(p.src.Span(at2(lit), p.tok.end), lit.Raw+p.tok.text)
+		p.failures++
+		p.next()
+		return nil
+	}
+	return lit
+}
+
+func at2(l *Literal) int { return int(l.At.Start) }
+
+// isUnit reports whether a word that stands apart from its number is its unit.
+func isUnit(w string) bool {
+	return isDuration(w) || sizeUnits[w] != 0 || durationSlips[w] != "" || sizeSlips[w] != "" || rateSlips[w] != "" || w[0] == '/'
+}
+
+// listValue reads "[" [ Value { "," Value } ] "]" .
+func (p *parser) listValue() Value {
+	l := &List{}
+	start := p.tok.start
+	p.next()
+	l.Tail = p.list(tokRBrack, func() *Comments {
+		before := p.failures
+		if v := p.value(); p.failures == before {
+			l.Elems = append(l.Elems, v)
+		}
+		return nil
+	})
+	l.At = p.from(start)
+	return l
+}
+
+func (p *parser) mapValue() Value { return p.mapLit() }
+
+// mapLit reads "{" [ string ":" Value { "," string ":" Value } ] "}" .
+func (p *parser) mapLit() *MapLit {
+	m := &MapLit{}
+	start := p.tok.start
+	p.next()
+	m.Tail = p.list(tokRBrace, func() *Comments {
+		before := p.failures
+		e := p.mapEntry()
+		if p.failures == before {
+			m.Entries = append(m.Entries, e)
+		}
+		return &e.Comments
+	})
+	m.At = p.from(start)
+	return m
+}
+
+func (p *parser) mapEntry() *MapEntry {
+	e := &MapEntry{Comments: p.commentsAt()}
+	start := p.tok.start
+	if p.tok.kind == tokWord && p.peek().kind == tokColon {
+		p.fail(p.here(), UnexpectedToken, "found %q, expected a string", clip(p.tok.text)).
+			WithHint("the keys of a map are written in double quotes").WithFix(p.here(), `"`+p.tok.text+`"`)
+		return e
+	}
+	e.Key = p.wantString("a string as the map's key")
+	if p.tok.kind == tokAssign && !p.failed {
+		p.report(p.here(), UnexpectedToken, `found "=", expected ":"`).WithFix(p.here(), ":")
+		p.next()
+	} else {
+		p.want(tokColon, "after a map's key")
+	}
+	e.Value = p.value()
+	e.At = p.from(start)
+	return e
+}
