@@ -13,10 +13,12 @@ type Graph struct {
 	Name      string
 	Namespace string
 	Identity  Identity
-	Services  []*Service  // sorted by Name
-	Externals []*External // sorted by Name
-	Calls     []*Call     // sorted by From, To, Port; one per (From, To, Port)
-	Src       *diag.Source
+	// IdentityAt is the value of `identity`; zero when not written.
+	IdentityAt diag.Span
+	Services   []*Service  // sorted by Name
+	Externals  []*External // sorted by Name
+	Calls      []*Call     // sorted by From, To, Port; one per (From, To, Port)
+	Src        *diag.Source
 
 	byName map[string]Node
 }

@@ -7,6 +7,9 @@
 package lang
 
 import (
+	"slices"
+	"strings"
+
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
@@ -16,5 +19,129 @@ import (
 // Check never gives nil; the program is complete only when the bag has no
 // errors.
 func Check(files []*syntax.File, g *graph.Graph, bag *diag.Bag) *ir.Program {
-	panic("not built")
+	return check(prelude(), files, g, bag)
+}
+
+// check is Check with any library. Each step sees what the one before it left
+// whole: a policy with an error in it forms no obligations.
+func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *ir.Program {
+	c := &checker{
+		g: g, bag: bag, lib: lib, idx: newIndex(g),
+		lets: map[string]*let{}, declared: map[string]bool{},
+	}
+	c.values = &valueChecker{bag: bag, lookup: c.letValue}
+	c.identity()
+	c.declare(files)
+	for _, l := range c.inOrder {
+		c.resolve(l)
+	}
+	for _, p := range c.policies {
+		c.policy(p)
+	}
+	c.unusedLets()
+	rank(c.policies)
+	for _, p := range c.policies {
+		if !p.bad {
+			c.form(p)
+		}
+	}
+	return c.program()
+}
+
+// A checker is one run of check.
+type checker struct {
+	g        *graph.Graph
+	bag      *diag.Bag
+	lib      *library
+	idx      *index
+	values   *valueChecker
+	lets     map[string]*let
+	letNames []string
+	inOrder  []*let          // as declared
+	stack    []*let          // being resolved, innermost last
+	declared map[string]bool // actions of the user's, which are refused
+	policies []*policy       // sorted by name
+}
+
+// identity refuses the kinds of proof that no data plane can give yet.
+func (c *checker) identity() {
+	switch c.g.Identity {
+	case "", graph.IdentityNone:
+	default:
+		c.bag.Errorf(c.g.IdentityAt, NotYet, "identity: %s is not built yet", c.g.Identity).
+			WithHint("with identity: none, what needs to tell callers apart is enforced at the callers")
+	}
+}
+
+// declare collects the names of all files. Files of one program see each
+// other's names.
+func (c *checker) declare(files []*syntax.File) {
+	policies := map[string]*syntax.Policy{}
+	for _, f := range files {
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *syntax.Let:
+				if first := c.lets[d.Name.Name]; first != nil {
+					c.twice("let", d.Name, first.node.Name)
+					continue
+				}
+				l := &let{node: d}
+				c.lets[d.Name.Name] = l
+				c.inOrder = append(c.inOrder, l)
+				c.letNames = append(c.letNames, d.Name.Name)
+			case *syntax.Policy:
+				if first := policies[d.Name.Name]; first != nil {
+					c.twice("policy", d.Name, first.Name)
+					continue
+				}
+				policies[d.Name.Name] = d
+				c.policies = append(c.policies, newPolicy(d))
+			case *syntax.Action:
+				c.declared[d.Name.Name] = true
+				c.notYet(d.Name.At, "an action of one's own")
+			case *syntax.Require:
+				c.notYet(d.Name.At, "require")
+			case *syntax.Test:
+				c.notYet(d.Title.At, "test")
+			}
+		}
+	}
+	slices.SortFunc(c.policies, func(p, q *policy) int { return strings.Compare(p.ir.Name, q.ir.Name) })
+}
+
+func (c *checker) twice(kind string, again, first syntax.Ident) {
+	c.bag.Errorf(again.At, DuplicateName, "there are two of %s %s", kind, again.Name).
+		WithNote(first.At, "the first is here")
+}
+
+// notYet refuses what the language has and this release does not.
+func (c *checker) notYet(at diag.Span, what string) *diag.Diagnostic {
+	return c.bag.Errorf(at, NotYet, "%s is not built yet", what)
+}
+
+// unusedLets warns, unless an error may be why nothing uses it.
+func (c *checker) unusedLets() {
+	if c.bag.HasErrors() {
+		return
+	}
+	for _, l := range c.inOrder {
+		if !l.used {
+			c.bag.Warnf(l.node.Name.At, UnusedLet, "let %s is not used", l.node.Name.Name)
+		}
+	}
+}
+
+// program gathers the result, with what joins obligations of several policies.
+func (c *checker) program() *ir.Program {
+	out := &ir.Program{Actions: c.lib.decls()}
+	var all []*obligation
+	for _, p := range c.policies {
+		out.Policies = append(out.Policies, p.ir)
+		all = append(all, p.obligations...)
+	}
+	for _, o := range all {
+		out.Obligations = append(out.Obligations, o.ir)
+	}
+	out.Rows = c.join(all)
+	return out
 }

@@ -1,0 +1,72 @@
+package lang
+
+import "fmt"
+
+// A clash is two actions of which only one can hold for a request.
+type clash struct {
+	a, b *call
+	why  string
+}
+
+// clashing says why a and b can't both hold; "" when they can. Two writes of one
+// part in one phase leave the last; in two phases the order says which is meant,
+// and two actions that read what they write (append) build on each other.
+func clashing(a, b *call) string {
+	da, db := a.act.decl, b.act.decl
+	if a.act == b.act && da.Single {
+		return fmt.Sprintf("only one %s can hold for a request", da.Name)
+	}
+	if da.Phase != db.Phase {
+		return ""
+	}
+	for _, message := range []string{"request", "response", "upstream"} {
+		part := common(message, a.writes, b.writes)
+		if part == "" || common(message, a.reads, []string{part}) != "" && common(message, b.reads, []string{part}) != "" {
+			continue
+		}
+		return fmt.Sprintf("both write %s", part)
+	}
+	return ""
+}
+
+// ownConflicts reports two actions of one policy that can't both hold.
+func (c *checker) ownConflicts(p *policy) {
+	for i, a := range p.calls {
+		for _, b := range p.calls[i+1:] {
+			if why := clashing(a, b); why != "" {
+				first, second := inSource(a, b)
+				c.bag.Errorf(second.ir.At, Conflict, "%s conflicts with %s of the same policy: %s",
+					second.act.decl.Name, first.act.decl.Name, why).
+					WithNote(first.ir.At, "%s is here", first.act.decl.Name)
+			}
+		}
+	}
+}
+
+// clashes reports the conflicts of two policies, once for the pair, at the
+// later of the two places.
+func (j *joiner) clashes(x, y *obligation, r *relation, call int32) {
+	pair := [2]*policy{x.policy, y.policy}
+	if len(r.conflicts) == 0 || j.done[pair] {
+		return
+	}
+	j.done[pair] = true
+	for _, k := range r.conflicts {
+		first, second := inSource(k.a, k.b)
+		other := x.policy
+		if first == k.b {
+			other = y.policy
+		}
+		j.c.bag.Errorf(second.ir.At, Conflict, "%s conflicts with %s of policy %s on %s: %s",
+			second.act.decl.Name, first.act.decl.Name, other.ir.Name, callName(j.c.g.Calls[call]), k.why).
+			WithHint("part the edges of the two policies, or give them conditions that exclude each other, such as x == \"a\" and x == \"b\"").
+			WithNote(first.ir.At, "%s of policy %s is here", first.act.decl.Name, other.ir.Name)
+	}
+}
+
+func inSource(a, b *call) (first, second *call) {
+	if b.ir.At.Compare(a.ir.At) < 0 {
+		return b, a
+	}
+	return a, b
+}

@@ -1,0 +1,107 @@
+package lang
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/ir"
+)
+
+// ActionNames gives the standard actions, sorted.
+func ActionNames() []string { return slices.Clone(prelude().names) }
+
+// Doc is the text of `admc doc ACTION`: the signature, the documentation with an
+// example, and the facts that place it. It is printed from the declaration. ok
+// is false when there is no such action.
+func Doc(name string) (text string, ok bool) {
+	a := prelude().actions[name]
+	if a == nil {
+		return "", false
+	}
+	d := a.decl
+	var b strings.Builder
+	b.WriteString(signature(d) + "\n\n")
+	for _, line := range strings.Split(d.Doc, "\n") {
+		b.WriteString(strings.TrimRight("  "+line, " ") + "\n")
+	}
+	b.WriteByte('\n')
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-9s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("phase", "%s", phaseText(d))
+	for i, p := range planeList(d) {
+		row(map[bool]string{true: "runs"}[i == 0], "%s: %s", p, sideText(d, d.Sides[graph.Plane(p)]))
+	}
+	for _, list := range []struct {
+		name  string
+		parts []string
+	}{{"reads", d.Reads}, {"writes", d.Writes}, {"provides", d.Provides}, {"needs", d.Needs}} {
+		if len(list.parts) > 0 {
+			row(list.name, "%s", strings.Join(list.parts, ", "))
+		}
+	}
+	if d.Ends {
+		row("ends", "may answer the request itself, so that later actions do not run")
+	}
+	if d.State != "" {
+		row("state", "a %s, shared as `%s` says; caller: %s; service: %s; pod: %s", d.State, d.Scope,
+			"counted at the callers, unless caller and receiver are one replica each", "at the receiver, unless both are one replica each", "at the receiver")
+	}
+	if d.Single {
+		row("single", "only one can hold for a request; two on one edge are an error")
+	}
+	if d.Security {
+		row("security", "must not fail open: @fail(closed) unless the policy says @fail(open)")
+	}
+	row("declared", "%s", d.At)
+	return b.String(), true
+}
+
+// signature is the declaration's head, on several lines where one is too long.
+func signature(d *ir.ActionDecl) string {
+	params := make([]string, len(d.Params))
+	for i, p := range d.Params {
+		params[i] = p.Name + ": " + p.Type
+		if p.Default != "" {
+			params[i] += " = " + p.Default
+		}
+	}
+	if one := d.Name + "(" + strings.Join(params, ", ") + ")"; len(one) <= 100 {
+		return one
+	}
+	return d.Name + "(\n    " + strings.Join(params, ",\n    ") + ",\n)"
+}
+
+func phaseText(d *ir.ActionDecl) string {
+	if d.Wraps {
+		return "none: it wraps the request, and stands outside everything that acts on the edge"
+	}
+	text := d.Phase.String()
+	switch {
+	case d.Phase == ir.Transport:
+		return text + ", before " + (d.Phase + 1).String()
+	case d.Phase == ir.Observe:
+		return text + ", after " + (d.Phase - 1).String()
+	}
+	return text + ", after " + (d.Phase - 1).String() + " and before " + (d.Phase + 1).String()
+}
+
+func sideText(d *ir.ActionDecl, side ir.DeclSide) string {
+	switch side {
+	case ir.IngressOnly:
+		return "at the receiver only"
+	case ir.EgressOnly:
+		if d.Wraps {
+			return "at the callers only, where the whole request is seen, every attempt of it included"
+		}
+		if slices.Contains(d.Writes, "upstream.version") {
+			return "at the callers only, because at the receiver one pod is left to choose"
+		}
+		return "at the callers only, because they make the connection"
+	case ir.BothEnds:
+		return "at both ends of the call"
+	}
+	return "at the receiver, or at all its callers: nobody can observe the difference"
+}

@@ -1,0 +1,320 @@
+package lang
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+)
+
+// Joining looks at the obligations of one port together: the order rows between
+// them, what one needs of another, and conflicts.
+//
+// What two policies do to each other does not depend on the port, so it is
+// worked out once for each pair of policies (and of what their conditions read)
+// and looked up for each port that they share.
+type joiner struct {
+	c     *checker
+	ids   map[string]int32 // lists of condition parts
+	known map[pairKey]*relation
+	rows  []*ir.Row
+	done  map[[2]*policy]bool // pairs already reported: conflicts
+	warns map[[2]*policy]bool // pairs already warned of: order
+	atoms map[*ir.Condition]atoms
+	// changes are the obligations of the port at hand whose conditions read what
+	// is written there.
+	changes map[*obligation]bool
+	// toldOf are the policies that were complained about for a part they need.
+	toldOf map[toldKey]bool
+}
+
+type pairKey struct {
+	p, q           *policy
+	pReads, qReads int32
+	pBoth, qBoth   bool
+}
+
+// A relation is what policy p (x) and policy q (y) do to each other where they
+// meet. The zero relation: nothing.
+type relation struct {
+	forbid    []forbid
+	conflicts []clash
+}
+
+// A forbid is the template of an order row.
+type forbid struct {
+	xSide, ySide ir.Side
+	text         string
+	xAt, yAt     diag.Span
+}
+
+// join gives the rows, sorted by receiver and port, and reports conflicts.
+func (c *checker) join(all []*obligation) []*ir.Row {
+	j := &joiner{
+		c: c, ids: map[string]int32{}, known: map[pairKey]*relation{},
+		done: map[[2]*policy]bool{}, warns: map[[2]*policy]bool{}, atoms: map[*ir.Condition]atoms{},
+		changes: map[*obligation]bool{}, toldOf: map[toldKey]bool{},
+	}
+	ports := map[portKey][]*obligation{}
+	var keys []portKey
+	for _, o := range all {
+		text := strings.Join(o.reads, "\x00")
+		id, ok := j.ids[text]
+		if !ok {
+			id = int32(len(j.ids))
+			j.ids[text] = id
+		}
+		o.readsID = id
+		if ports[o.key] == nil {
+			keys = append(keys, o.key)
+		}
+		ports[o.key] = append(ports[o.key], o)
+	}
+	slices.SortFunc(keys, func(a, b portKey) int {
+		return cmp.Or(strings.Compare(c.idx.nodes[a.node].NodeName(), c.idx.nodes[b.node].NodeName()), cmp.Compare(a.port, b.port))
+	})
+	for _, k := range keys {
+		j.port(ports[k])
+	}
+	return j.rows
+}
+
+// port joins the obligations of one port.
+func (j *joiner) port(group []*obligation) {
+	needy := false
+	j.unstable(group)
+	for i, x := range group {
+		needy = needy || len(needs(x)) > 0
+		for _, y := range group[i+1:] {
+			if x.policy == y.policy {
+				continue
+			}
+			r := j.relation(x, y)
+			if len(r.forbid)+len(r.conflicts) == 0 {
+				continue
+			}
+			if call, meet := j.meet(x, y); meet {
+				j.clashes(x, y, r, call)
+				j.forbids(x, y, r)
+			}
+		}
+	}
+	if needy {
+		j.needs(group)
+	}
+}
+
+// unstable marks the obligations whose conditions read a part that some policy
+// on this port writes. Two such conditions are asked at different moments, of
+// different values, so that their text can't show that they exclude each other.
+func (j *joiner) unstable(group []*obligation) {
+	clear(j.changes)
+	var written []string
+	for _, o := range group {
+		for _, t := range o.acts {
+			written = append(written, t.writes...)
+		}
+	}
+	if len(written) == 0 {
+		return
+	}
+	for _, o := range group {
+		if common("request", o.reads, written) != "" || common("response", o.reads, written) != "" {
+			j.changes[o] = true
+		}
+	}
+}
+
+// meet gives a call on which both obligations can act on one request.
+func (j *joiner) meet(x, y *obligation) (int32, bool) {
+	for a, b := 0, 0; a < len(x.calls) && b < len(y.calls); {
+		switch {
+		case x.calls[a] < y.calls[b]:
+			a++
+		case x.calls[a] > y.calls[b]:
+			b++
+		default:
+			if j.changes[x] || j.changes[y] || !j.excludes(x.ir.Edges[a].Cond, y.ir.Edges[b].Cond) {
+				return x.calls[a], true
+			}
+			a++
+			b++
+		}
+	}
+	return 0, false
+}
+
+func (j *joiner) relation(x, y *obligation) *relation {
+	key := pairKey{x.policy, y.policy, x.readsID, y.readsID, x.ir.Both, y.ir.Both}
+	r := j.known[key]
+	if r == nil {
+		r = relate(x, y)
+		j.known[key] = r
+	}
+	return r
+}
+
+// relate works out a relation. A wrapper stands outside the order: it makes no
+// rows, and neither does what is enforced at both ends.
+func relate(x, y *obligation) *relation {
+	r := &relation{}
+	for _, a := range x.acts {
+		for _, b := range y.acts {
+			if why := clashing(a, b); why != "" {
+				r.conflicts = append(r.conflicts, clash{a, b, why})
+			}
+			if a.act.decl.Wraps || b.act.decl.Wraps || x.ir.Both || y.ir.Both {
+				continue
+			}
+			p, q := effect{a, x}, effect{b, y}
+			if a.ir.Rank < b.ir.Rank {
+				r.order(p, q, false)
+			} else {
+				r.order(q, p, true)
+			}
+		}
+	}
+	return r
+}
+
+// An effect is one action with what its policy's condition reads.
+type effect struct {
+	*call
+	o *obligation
+}
+
+func (e effect) String() string {
+	return fmt.Sprintf("%s of %s", e.act.decl.Name, e.o.policy.ir.Name)
+}
+
+// reading gives the parts that the action or its condition looks at.
+func (e effect) reading() []string {
+	if len(e.o.reads) == 0 {
+		return e.reads
+	}
+	return append(slices.Clone(e.o.reads), e.reads...)
+}
+
+// order adds what p before q forbids. A request meets the caller's egress, then
+// the receiver's ingress; a response the other way.
+func (r *relation) order(p, q effect, swapped bool) {
+	add := func(pSide, qSide ir.Side, text string) {
+		f := forbid{pSide, qSide, text, p.ir.At, q.ir.At}
+		if swapped {
+			f = forbid{qSide, pSide, text, q.ir.At, p.ir.At}
+		}
+		for _, g := range r.forbid {
+			if g.xSide == f.xSide && g.ySide == f.ySide {
+				return
+			}
+		}
+		r.forbid = append(r.forbid, f)
+	}
+	if why := requestOrder(p, q); why != "" {
+		add(ir.Ingress, ir.Egress, why)
+	}
+	if why := answerSeen(p, q); why != "" {
+		add(ir.Egress, ir.Ingress, why)
+	}
+	if why := answerSeen(q, p); why != "" {
+		add(ir.Ingress, ir.Egress, why)
+	}
+	if why := responseOrder(p, q); why != "" {
+		add(ir.Egress, ir.Ingress, why)
+	}
+}
+
+// requestOrder says why p and q, p before q, do not commute on the request; ""
+// when they do.
+func requestOrder(p, q effect) string {
+	dp, dq := p.act.decl, q.act.decl
+	part := common("request", p.writes, append(q.reading(), q.writes...))
+	if part == "" {
+		part = common("request", p.reading(), q.writes)
+	}
+	switch {
+	case part != "":
+		return fmt.Sprintf("%s comes before %s, and both touch %s", p, q, part)
+	case dp.Ends && dq.State != "":
+		return fmt.Sprintf("%s comes before %s, which must not count what it answers", p, q)
+	case dp.State != "" && dq.Ends:
+		return fmt.Sprintf("%s comes before %s, and counts what that answers", p, q)
+	case dp.Ends && dq.Ends && !sameAnswer(p, q):
+		return fmt.Sprintf("%s comes before %s, and they answer differently", p, q)
+	}
+	return ""
+}
+
+// sameAnswer: the same action with the same arguments.
+func sameAnswer(p, q effect) bool {
+	if p.act != q.act {
+		return false
+	}
+	for name, v := range p.ir.Args {
+		if !sameValue(v, q.ir.Args[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameValue(a, b ir.Value) bool {
+	if a.Kind != b.Kind || a.Str != b.Str || a.Int != b.Int || a.Float != b.Float || a.Bool != b.Bool || a.Dur != b.Dur {
+		return false
+	}
+	return slices.EqualFunc(a.List, b.List, sameValue) &&
+		slices.EqualFunc(a.Map, b.Map, func(x, y ir.Entry) bool { return x.Key == y.Key && sameValue(x.Value, y.Value) })
+}
+
+// answerSeen says why p at the caller and q at the receiver would differ from
+// one proxy, where every response action sees every answer, a local reply too.
+func answerSeen(p, q effect) string {
+	if p.act.decl.Ends && (touches("response", q.reading()) || touches("response", q.writes)) {
+		return fmt.Sprintf("%s may answer, and %s acts on every answer", p, q)
+	}
+	return ""
+}
+
+// responseOrder says why p and q do not commute on the response.
+func responseOrder(p, q effect) string {
+	part := common("response", p.writes, append(q.reading(), q.writes...))
+	if part == "" {
+		part = common("response", p.reading(), q.writes)
+	}
+	if part == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s comes before %s, and both touch %s", p, q, part)
+}
+
+// forbids adds the rows of two obligations that meet. A row that neither side
+// can break is left out; where the user pinned both, what is written is meant.
+func (j *joiner) forbids(x, y *obligation, r *relation) {
+	for _, f := range r.forbid {
+		if x.ir.May&f.xSide == 0 || y.ir.May&f.ySide == 0 {
+			continue
+		}
+		xPin, yPin := x.policy.pins.side(), y.policy.pins.side()
+		if xPin != nil && yPin != nil {
+			j.against(x, y, f)
+			continue
+		}
+		j.rows = append(j.rows, &ir.Row{
+			Kind: ir.Forbid, P: x.ir, Q: y.ir, PSide: f.xSide, QSide: f.ySide, Text: f.text, PAt: f.xAt, QAt: f.yAt,
+		})
+	}
+}
+
+func (j *joiner) against(x, y *obligation, f forbid) {
+	pair := [2]*policy{x.policy, y.policy}
+	if j.warns[pair] {
+		return
+	}
+	j.warns[pair] = true
+	px, py := x.policy.pins.side(), y.policy.pins.side()
+	j.c.bag.Warnf(px.At, AgainstOrder, "@%s here and @%s of policy %s go against the order: %s", px.Name.Name, py.Name.Name, y.policy.ir.Name, f.text).
+		WithNote(py.At, "@%s of policy %s is here", py.Name.Name, y.policy.ir.Name)
+}

@@ -1,0 +1,265 @@
+package lang
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+	"admc.dev/admc/lang/syntax"
+)
+
+// A policy on its way from the syntax tree to obligations.
+type policy struct {
+	node  *syntax.Policy
+	ir    *ir.Policy
+	bad   bool // reported; it forms no obligations
+	calls []*call
+
+	when     *syntax.When
+	compiled map[graph.Plane]*condition // of the planes it touches; nil after an error
+	sample   *syntax.Sample
+	pins     pins
+	edges    []matched // sorted by receiver, port, sender
+
+	obligations []*obligation
+}
+
+// pins are the sides that the user's annotations leave.
+type pins struct {
+	ingress, egress, strict *syntax.Annotation
+	fail                    *syntax.Annotation
+}
+
+// placed reports whether an annotation says at which side the policy runs.
+func (p pins) placed() bool { return p.ingress != nil || p.egress != nil || p.strict != nil }
+
+// side is the user's own @ingress or @egress; nil without one.
+func (p pins) side() *syntax.Annotation {
+	if p.ingress != nil {
+		return p.ingress
+	}
+	return p.egress
+}
+
+// where is the policy's condition, else its name.
+func (p *policy) where() diag.Span {
+	if p.when != nil {
+		return p.when.Expr.At
+	}
+	return p.ir.At
+}
+
+// readAt is where the condition reads a canonical part; the policy's name where
+// it does not.
+func (p *policy) readAt(part string, plane graph.Plane) diag.Span {
+	cond := p.compiled[plane]
+	if cond == nil {
+		return p.where()
+	}
+	for _, raw := range cond.reads {
+		if canonical(raw) == part {
+			return cond.readAt(raw)
+		}
+	}
+	return p.where()
+}
+
+// A matched call, with the `on` item that matched it first.
+type matched struct {
+	call int32
+	by   *syntax.Edges
+}
+
+func newPolicy(d *syntax.Policy) *policy {
+	return &policy{node: d, ir: &ir.Policy{
+		Name: d.Name.Name, At: d.Name.At, Sample: 1, Doc: docText(d.Above),
+	}}
+}
+
+// policy types the clauses of one policy and matches its edges.
+func (c *checker) policy(p *policy) {
+	errors, _ := c.bag.Count()
+	c.annotations(p)
+	var on []*syntax.On
+	path, called := false, false
+	for _, cl := range p.node.Clauses {
+		switch cl := cl.(type) {
+		case *syntax.On:
+			on = append(on, cl)
+		case *syntax.Path:
+			path = true
+			c.notYet(cl.At, "path")
+		case *syntax.When:
+			if p.when != nil {
+				c.second(cl.At, p.when.At, "when", "join the two conditions with &&")
+			} else {
+				p.when = cl
+				p.ir.Condition = strings.TrimSpace(cl.Expr.Text)
+			}
+		case *syntax.Sample:
+			if p.sample != nil {
+				c.second(cl.At, p.sample.At, "sample", "leave one")
+			} else {
+				p.sample = cl
+				c.share(p, cl)
+			}
+		case *syntax.Call:
+			called = true
+			if t := c.call(cl); t != nil {
+				p.calls = append(p.calls, t)
+				p.ir.FailClosed = p.ir.FailClosed || t.act.decl.Security
+			}
+		}
+	}
+	if len(on) == 0 && !path {
+		c.bag.Errorf(p.ir.At, MissingClause, "policy %s says on no edges", p.ir.Name).WithHint("on CALLERS -> RECEIVERS")
+	}
+	if !called {
+		c.bag.Errorf(p.ir.At, MissingClause, "policy %s has no action", p.ir.Name)
+	}
+	if p.pins.fail != nil && !p.bad {
+		p.ir.FailClosed = failWord(p.pins.fail) == "closed"
+	}
+	slices.SortStableFunc(p.calls, func(a, b *call) int { return cmp.Compare(a.act.decl.Phase, b.act.decl.Phase) })
+	for _, t := range p.calls {
+		p.ir.Actions = append(p.ir.Actions, t.ir)
+	}
+	c.ownConflicts(p)
+	whole := c.match(p, on)
+	now, _ := c.bag.Count()
+	p.bad = now > errors
+	if whole && len(p.edges) == 0 && !path {
+		c.bag.Warnf(p.ir.At, NoEdges, "policy %s matches no call of the graph", p.ir.Name)
+		c.checkUnmatched(p)
+	}
+}
+
+func (c *checker) second(at, first diag.Span, what, hint string) {
+	c.bag.Errorf(at, DuplicateClause, "a policy has one %s", what).WithHint("%s", hint).WithNote(first, "the first is here")
+}
+
+func (c *checker) share(p *policy, s *syntax.Sample) {
+	p.ir.Sample = s.Share.Float
+	if p.ir.Sample <= 0 || p.ir.Sample > 1 {
+		c.bag.Errorf(s.Share.At, BadValue, "a sample is more than 0%% and up to 100%%")
+	}
+}
+
+// annotations reads what stands above the policy. All of the language's
+// annotations are known here; those that nothing implements are refused.
+func (c *checker) annotations(p *policy) {
+	slots := map[string]**syntax.Annotation{
+		"ingress": &p.pins.ingress, "egress": &p.pins.egress, "strict": &p.pins.strict, "fail": &p.pins.fail,
+	}
+	later := []string{"priority", "before", "after", "closed"}
+	for _, a := range p.node.Annotations {
+		name := a.Name.Name
+		slot := slots[name]
+		switch {
+		case slot != nil && *slot != nil:
+			c.bag.Errorf(a.At, BadAnnotation, "@%s is there twice", name).WithNote((*slot).At, "the first is here")
+		case slot != nil:
+			*slot = a
+			c.annotationArguments(a)
+		case slices.Contains(later, name):
+			c.notYet(a.At, "@"+name)
+		default:
+			d := c.bag.Errorf(a.Name.At, UnknownAnnotation, "there is no annotation @%s", name)
+			if near := diag.Suggest(name, append(later, "ingress", "egress", "strict", "fail")); near != "" {
+				d.WithHint("did you mean @%s?", near).WithFix(a.Name.At, near)
+			}
+		}
+	}
+	contradict := func(a, b *syntax.Annotation, why string) {
+		if a != nil && b != nil {
+			c.bag.Errorf(b.At, BadAnnotation, "@%s contradicts @%s: %s", b.Name.Name, a.Name.Name, why).
+				WithNote(a.At, "@%s is here", a.Name.Name)
+		}
+	}
+	contradict(p.pins.ingress, p.pins.egress, "a policy is enforced at one side")
+	contradict(p.pins.strict, p.pins.egress, "what must hold against the caller's own pod is enforced at the receiver")
+}
+
+func (c *checker) annotationArguments(a *syntax.Annotation) {
+	if a.Name.Name != "fail" {
+		if len(a.Args) > 0 {
+			c.bag.Errorf(a.Args[0].At, BadAnnotation, "@%s takes no argument", a.Name.Name)
+		}
+		return
+	}
+	if w := failWord(a); w != "open" && w != "closed" {
+		at := a.At
+		if len(a.Args) > 0 {
+			at = a.Args[0].At
+		}
+		c.bag.Errorf(at, BadAnnotation, "@fail is @fail(open) or @fail(closed)")
+	}
+}
+
+// failWord is the argument of @fail; "" when it is not one word.
+func failWord(a *syntax.Annotation) string {
+	if len(a.Args) != 1 || a.Args[0].Name != nil {
+		return ""
+	}
+	if l, ok := a.Args[0].Value.(*syntax.Literal); ok && (l.Kind == syntax.Word || l.Kind == syntax.String) {
+		return l.Str
+	}
+	return ""
+}
+
+// match finds the calls of all `on` clauses. It is false when a name in one was
+// wrong, so that the absence of edges says nothing.
+func (c *checker) match(p *policy, on []*syntax.On) bool {
+	whole := true
+	seen := map[int32]bool{}
+	for _, clause := range on {
+		for _, e := range clause.Edges {
+			from, ok1 := c.endpoints(e.From)
+			to, ok2 := c.endpoints(e.To)
+			only, ok3 := c.protocols(e.Protocols)
+			if !ok1 || !ok2 || !ok3 {
+				whole = false
+				continue
+			}
+			for _, n := range c.idx.between(from, to) {
+				if (only == nil || only[c.g.Calls[n].Protocol]) && !seen[n] {
+					seen[n] = true
+					p.edges = append(p.edges, matched{n, e})
+				}
+			}
+		}
+	}
+	slices.SortFunc(p.edges, func(a, b matched) int { return c.idx.byReceiver(a.call, b.call) })
+	return whole
+}
+
+// checkUnmatched types the condition of a policy without edges, on the first
+// plane that all its actions can act on, so that its mistakes show.
+func (c *checker) checkUnmatched(p *policy) {
+	if p.when == nil {
+		return
+	}
+	for _, plane := range []graph.Plane{graph.HTTP, graph.GRPC, graph.TCP} {
+		can := func(t *call) bool { return t.act.decl.Sides[plane] != "" }
+		if !slices.ContainsFunc(p.calls, func(t *call) bool { return !can(t) }) {
+			compileCondition(p.when.Expr, plane, c.bag)
+			return
+		}
+	}
+}
+
+// rank numbers the actions of the program in the order in which they act on one
+// request: by phase, then by the policy's name, then as written.
+func rank(policies []*policy) {
+	var all []*call
+	for _, p := range policies {
+		all = append(all, p.calls...)
+	}
+	slices.SortStableFunc(all, func(a, b *call) int { return cmp.Compare(a.act.decl.Phase, b.act.decl.Phase) })
+	for i, t := range all {
+		t.ir.Rank = i
+	}
+}

@@ -1,0 +1,236 @@
+package lang
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/url"
+	"strings"
+
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+)
+
+// A valueRule is what the type of an argument can't say. It reports nothing
+// when the values are fine. Values that nobody wrote have no place; at is then
+// the call's name.
+type valueRule func(args map[string]ir.Value, at diag.Span, bag *diag.Bag)
+
+// valueRules of each action, in the order in which they are looked at.
+var valueRules = map[string][]valueRule{
+	"deny":            {intBetween("status", 200, 599)},
+	"jwt":             {notEmpty("issuer"), keySource, keySet, keyURL},
+	"rate_limit":      {ratePositive("rate"), intAtLeast("burst", 0)},
+	"timeout":         {durationPositive("after")},
+	"connect_timeout": {durationPositive("after")},
+	"idle_timeout":    {durationPositive("after")},
+	"retry":           {intAtLeast("attempts", 1), listNotEmpty("on")},
+	"route":           {versionName},
+	"split":           {versionShares},
+	"fault":           {abortStatus, shareAboveZero("share"), delayOrAbort},
+	"set_header":      {headerName, headerValue},
+	"append_header":   {headerName, headerValue},
+	"remove_header":   {headerName},
+}
+
+// place is where a value is written, else the call.
+func place(v ir.Value, call diag.Span) diag.Span {
+	if v.At.IsZero() {
+		return call
+	}
+	return v.At
+}
+
+func intBetween(name string, low, high int64) valueRule {
+	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		if n := args[name].Int; n < low || n > high {
+			bag.Errorf(place(args[name], at), BadValue, "%s is %d; it can be %d to %d", name, n, low, high)
+		}
+	}
+}
+
+func intAtLeast(name string, low int64) valueRule {
+	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		if n := args[name].Int; n < low || n > math.MaxUint32 {
+			bag.Errorf(place(args[name], at), BadValue, "%s is %d; it can be %d to %d", name, n, low, int64(math.MaxUint32))
+		}
+	}
+}
+
+func ratePositive(name string) valueRule {
+	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		if n := args[name].Int; n <= 0 || n > math.MaxUint32 {
+			bag.Errorf(place(args[name], at), BadValue, "%s is %d in a period; it can be 1 to %d", name, n, int64(math.MaxUint32)).
+				WithHint("to refuse every request use deny()")
+		}
+	}
+}
+
+func durationPositive(name string) valueRule {
+	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		if args[name].Dur <= 0 {
+			bag.Errorf(place(args[name], at), BadValue, "%s must be longer than nothing", name).
+				WithHint("to have no limit leave the action out")
+		}
+	}
+}
+
+func notEmpty(name string) valueRule {
+	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		if args[name].Str == "" {
+			bag.Errorf(place(args[name], at), BadValue, "%s is empty", name)
+		}
+	}
+}
+
+func listNotEmpty(name string) valueRule {
+	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		if len(args[name].List) == 0 {
+			bag.Errorf(place(args[name], at), BadValue, "%s is empty, so the action would never act", name)
+		}
+	}
+}
+
+func shareAboveZero(name string) valueRule {
+	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		if f := args[name].Float; f <= 0 || f > 1 {
+			bag.Errorf(place(args[name], at), BadValue, "%s is %s; it can be more than 0%% and up to 100%%", name, percent(f))
+		}
+	}
+}
+
+func percent(f float64) string { return fmt.Sprintf("%g%%", math.Round(f*1e8)/1e6) }
+
+func abortStatus(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if n := args["abort"].Int; n != 0 && (n < 200 || n > 599) {
+		bag.Errorf(place(args["abort"], at), BadValue, "abort is %d; it can be 200 to 599, or 0 for none", n)
+	}
+}
+
+func delayOrAbort(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if args["delay"].Dur == 0 && args["abort"].Int == 0 {
+		bag.Errorf(at, BadValue, "fault does nothing without a delay or an abort").
+			WithHint("fault(delay: 2s) or fault(abort: 503)")
+	}
+}
+
+func keySource(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	inline, uri := args["jwks"].Str != "", args["jwks_uri"].Str != ""
+	if inline && uri {
+		bag.Errorf(args["jwks"].At, BadValue, "jwt takes its keys from jwks or from jwks_uri, not from both").
+			WithNote(args["jwks_uri"].At, "jwks_uri is here")
+	}
+	if !inline && !uri {
+		bag.Errorf(at, BadValue, "jwt needs keys: jwks_uri or jwks")
+	}
+}
+
+func keySet(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	text := args["jwks"].Str
+	if text == "" {
+		return
+	}
+	var set struct {
+		Keys []map[string]any `json:"keys"`
+	}
+	if err := json.Unmarshal([]byte(text), &set); err != nil {
+		bag.Errorf(args["jwks"].At, BadValue, "jwks is not JSON: %v", err)
+	} else if len(set.Keys) == 0 {
+		bag.Errorf(args["jwks"].At, BadValue, "jwks has no keys").WithHint(`a JSON Web Key Set is {"keys": [{"kty": …}]} (RFC 7517)`)
+	}
+}
+
+func keyURL(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	text := args["jwks_uri"].Str
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" {
+		bag.Errorf(args["jwks_uri"].At, BadValue, "jwks_uri is not an http or https URL")
+	}
+}
+
+func versionName(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if v := args["version"]; !isVersion(v.Str) {
+		bag.Errorf(place(v, at), BadValue, "%q can't be a version", v.Str).WithHint("%s", versionForm)
+	}
+}
+
+func versionShares(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	weights, sum := args["weights"], 0.0
+	for _, e := range weights.Map {
+		if !isVersion(e.Key) {
+			bag.Errorf(place(weights, at), BadValue, "%q can't be a version", e.Key).WithHint("%s", versionForm)
+		}
+		sum += e.Value.Float
+	}
+	if math.Abs(sum-1) > 1e-9 {
+		bag.Errorf(place(weights, at), BadValue, "the shares of split sum to %s, not to 100%%", percent(sum))
+	}
+}
+
+const versionForm = "a version is the value of a pod label: letters, digits, -, _ and ., at most 63, beginning and ending with a letter or digit"
+
+// isVersion holds a version to the form of a Kubernetes label value.
+func isVersion(s string) bool {
+	if s == "" || len(s) > 63 {
+		return false
+	}
+	alnum := func(b byte) bool { return b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z' }
+	for i := range len(s) {
+		if !alnum(s[i]) && !strings.ContainsRune("-_.", rune(s[i])) {
+			return false
+		}
+	}
+	return alnum(s[0]) && alnum(s[len(s)-1])
+}
+
+// heldByProxy are headers that frame a message or route it: changing one would
+// break the connection or go round a policy (RFC 9110, section 7.6.1).
+var heldByProxy = map[string]string{
+	"host": "it names the receiver", "content-length": "it frames the message", "transfer-encoding": "it frames the message",
+	"connection": "it belongs to one connection", "keep-alive": "it belongs to one connection",
+	"proxy-connection": "it belongs to one connection", "te": "it belongs to one connection",
+	"trailer": "it belongs to one connection", "upgrade": "it belongs to one connection",
+}
+
+func headerName(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	v := args["name"]
+	name, where := v.Str, place(v, at)
+	lower := strings.ToLower(name)
+	switch {
+	case strings.HasPrefix(name, ":"):
+		bag.Errorf(where, BadValue, "%q is a pseudo header, which is no header that an action can change", name)
+	case !isToken(name):
+		bag.Errorf(where, BadValue, "%q is not a header name", name).WithHint("letters, digits and !#$%%&'*+-.^_`|~ (RFC 9110)")
+	case heldByProxy[lower] != "":
+		bag.Errorf(where, BadValue, "the header %q can't be changed: %s", name, heldByProxy[lower])
+	case strings.HasPrefix(lower, "x-envoy-"):
+		bag.Errorf(where, BadValue, "the header %q can't be changed: it steers the proxy itself", name)
+	case name != lower:
+		bag.Errorf(where, BadValue, "the header name %q is not in lower case", name).
+			WithHint("write %q; names are the same in any case", lower).WithFix(where, fmt.Sprintf("%q", lower))
+	}
+}
+
+// isToken is RFC 9110's token.
+func isToken(s string) bool {
+	for i := range len(s) {
+		b := s[i]
+		if !(b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z' || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func headerValue(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	v := args["value"]
+	for _, r := range v.Str {
+		if r < ' ' && r != '\t' || r == 0x7f {
+			bag.Errorf(place(v, at), BadValue, "a header's value can't hold the control character %q", r)
+			return
+		}
+	}
+}

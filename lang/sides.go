@@ -1,0 +1,346 @@
+package lang
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+)
+
+// Rules that exclude a side, as ir.Reason names them.
+const (
+	ruleAction     = "action"
+	ruleAnnotation = "annotation"
+	ruleAttribute  = "attribute"
+	ruleExternal   = "external"
+	ruleState      = "state"
+	ruleStrict     = "strict"
+	ruleIdentity   = "identity"
+)
+
+// verdicts derives the sides of one policy's obligations and gathers what is
+// wrong with them, so that one mistake on many receivers is one diagnostic.
+type verdicts struct {
+	c *checker
+	p *policy
+
+	stuck   []*stuckAt
+	divided []*division
+	told    map[string]bool // attributes complained about
+}
+
+// stuckAt is obligations that have no side for the same reasons.
+type stuckAt struct {
+	key   string
+	first *obligation
+	more  int
+}
+
+// judge gives an obligation its sides. Each rule adds its reasons; none is
+// skipped because another has decided, so that `explain` can show them all.
+func (v *verdicts) judge(o *obligation) {
+	o.ir.May = ir.Ingress | ir.Egress
+	v.external(o)
+	if !o.ir.Both {
+		v.actions(o)
+		v.annotations(o)
+		v.attributes(o)
+		v.identity(o)
+		for _, t := range o.acts {
+			if t.act.decl.State == "counter" {
+				v.counter(o, t)
+			}
+		}
+	}
+	v.early(o)
+	if o.ir.May == 0 || o.ir.Both && len(o.ir.Reasons) > 0 {
+		v.noSide(o)
+		return
+	}
+	for _, t := range o.acts {
+		v.versions(o, t)
+		if t.act.decl.State == "counter" {
+			v.divide(o, t)
+		}
+	}
+}
+
+func (v *verdicts) exclude(o *obligation, side ir.Side, rule string, at diag.Span, format string, args ...any) {
+	o.ir.May &^= side
+	o.ir.Reasons = append(o.ir.Reasons, ir.Reason{Excludes: side, Rule: rule, Text: fmt.Sprintf(format, args...), At: at})
+}
+
+// actions: the intersection of what the actions can do on this protocol.
+func (v *verdicts) actions(o *obligation) {
+	for _, t := range o.acts {
+		name := t.act.decl.Name
+		switch t.act.decl.Sides[o.ir.Protocol.Plane()] {
+		case ir.EgressOnly:
+			v.exclude(o, ir.Ingress, ruleAction, t.ir.At, "%s acts only at the caller's side of %s", name, o.ir.Protocol)
+		case ir.IngressOnly:
+			v.exclude(o, ir.Egress, ruleAction, t.ir.At, "%s acts only at the receiver's side of %s", name, o.ir.Protocol)
+		}
+	}
+}
+
+func (v *verdicts) annotations(o *obligation) {
+	pins := v.p.pins
+	if pins.ingress != nil {
+		v.exclude(o, ir.Egress, ruleAnnotation, pins.ingress.At, "the policy says @ingress")
+	}
+	if pins.egress != nil {
+		v.exclude(o, ir.Ingress, ruleAnnotation, pins.egress.At, "the policy says @egress")
+	}
+	if pins.strict != nil {
+		v.exclude(o, ir.Egress, ruleStrict, pins.strict.At, "the policy says @strict: it must hold even if a caller's pod is compromised")
+	}
+}
+
+// external: an end outside the mesh can't host an ADM.
+func (v *verdicts) external(o *obligation) {
+	if e, ok := o.ir.Receiver.(*graph.External); ok {
+		v.exclude(o, ir.Ingress, ruleExternal, e.At, "%s is outside the mesh and can't have an ADM", e.Name)
+	}
+	for _, edge := range o.ir.Edges {
+		if e, ok := edge.Sender.(*graph.External); ok {
+			v.exclude(o, ir.Egress, ruleExternal, e.At, "%s is outside the mesh and can't have an ADM", e.Name)
+			return
+		}
+	}
+}
+
+// attributes: what the residual conditions read may exist at one side only, or
+// mean another thing at each.
+func (v *verdicts) attributes(o *obligation) {
+	if v.p.when == nil {
+		return
+	}
+	for _, part := range o.reads {
+		at := v.p.readAt(part, o.ir.Protocol.Plane())
+		switch {
+		case covers("destination.pod", part) || covers("connection", part):
+			v.exclude(o, ir.Egress, ruleAttribute, at, "the condition reads %s, which only the receiver's side knows", part)
+		case covers("upstream", part):
+			v.exclude(o, ir.Ingress, ruleAttribute, at, "the condition reads %s, which only the caller's side knows", part)
+		case sideDependent[part]:
+			if v.p.pins.placed() || v.complained(part) {
+				continue
+			}
+			v.c.bag.Errorf(at, SideDependent, "%s is not the same at the caller's side and at the receiver's", part).
+				WithHint("say which is meant: @ingress or @egress").
+				WithNote(v.p.ir.At, "policy %s says neither", v.p.ir.Name)
+		}
+	}
+}
+
+// sideDependent are parts that have another value at either side: addresses of
+// a connection that an ADM has remade, and what an ADM adds to a request.
+var sideDependent = map[string]bool{
+	"source.address": true, "source.port": true, "destination.address": true, "destination.port": true,
+	`request.headers["x-envoy-expected-rq-timeout-ms"]`: true,
+	`request.headers["x-envoy-attempt-count"]`:          true,
+	`request.headers["x-envoy-internal"]`:               true,
+	`request.headers["x-envoy-external-address"]`:       true,
+}
+
+// complained reports whether a part was complained about in this policy, and
+// remembers it.
+func (v *verdicts) complained(part string) bool {
+	if v.told[part] {
+		return true
+	}
+	if v.told == nil {
+		v.told = map[string]bool{}
+	}
+	v.told[part] = true
+	return false
+}
+
+// early: what is known only when the answer is there can't decide what happens
+// to the request.
+func (v *verdicts) early(o *obligation) {
+	for _, part := range o.reads {
+		if !covers("response", part) && !atTheEnd[part] {
+			continue
+		}
+		for _, t := range o.acts {
+			if !actsOnResponse(t) && !v.complained(part+t.act.decl.Name) {
+				v.c.bag.Errorf(v.p.readAt(part, o.ir.Protocol.Plane()), TooEarly, "%s is known only after %s has acted", part, t.act.decl.Name).
+					WithNote(t.ir.At, "%s acts on the request", t.act.decl.Name)
+			}
+		}
+	}
+}
+
+var atTheEnd = map[string]bool{"request.size": true, "request.total_size": true, "request.duration": true, "connection.termination_details": true}
+
+func actsOnResponse(t *call) bool {
+	d := t.act.decl
+	return d.Phase == ir.Observe || !d.Ends && !d.Wraps && len(t.writes) > 0 && !touches("request", t.writes) && !touches("upstream", t.writes)
+}
+
+// identity: without proof of who calls, a receiver can neither leave out a
+// caller nor treat two of them differently.
+func (v *verdicts) identity(o *obligation) {
+	all := v.c.idx.callers[o.key]
+	if len(all) == len(o.calls) {
+		v.sameCondition(o)
+		return
+	}
+	out := slices.IndexFunc(all, func(n int32) bool { _, in := slices.BinarySearch(o.calls, n); return !in })
+	left := v.c.g.Calls[all[out]]
+	others := ""
+	if n := len(all) - len(o.calls) - 1; n > 0 {
+		others = fmt.Sprintf(" (and %d more)", n)
+	}
+	v.exclude(o, ir.Ingress, ruleIdentity, left.At, "%s%s calls %s too and is left out, and the receiver can't tell its callers apart (identity: none)",
+		left.From.NodeName(), others, portName(o.ir))
+}
+
+func (v *verdicts) sameCondition(o *obligation) {
+	first := o.ir.Edges[0]
+	for _, e := range o.ir.Edges[1:] {
+		if e.Cond != first.Cond && !sameCondition(e.Cond, first.Cond) {
+			v.exclude(o, ir.Ingress, ruleIdentity, v.p.when.Expr.At,
+				"the condition is not the same for %s and %s, and the receiver can't tell its callers apart (identity: none)",
+				first.Sender.NodeName(), e.Sender.NodeName())
+			return
+		}
+	}
+}
+
+func portName(o *ir.Obligation) string { return fmt.Sprintf("%s:%d", o.Receiver.NodeName(), o.Port) }
+
+// noSide remembers an obligation that can be nowhere.
+func (v *verdicts) noSide(o *obligation) {
+	var key strings.Builder
+	for _, r := range o.ir.Reasons {
+		fmt.Fprintf(&key, "%s %d;", r.Rule, r.Excludes)
+		if r.Rule != ruleIdentity && r.Rule != ruleState {
+			fmt.Fprintf(&key, "%s", r.At)
+		}
+	}
+	for _, s := range v.stuck {
+		if s.key == key.String() {
+			s.more++
+			return
+		}
+	}
+	v.stuck = append(v.stuck, &stuckAt{key: key.String(), first: o})
+}
+
+// report says what judge gathered.
+func (v *verdicts) report() {
+	for _, s := range v.stuck {
+		v.reportStuck(s)
+	}
+	if len(v.stuck) == 0 {
+		v.reportDivided()
+	}
+}
+
+func (v *verdicts) reportStuck(s *stuckAt) {
+	o := s.first.ir
+	where := callName(o.Edges[0].Call)
+	if n := len(o.Edges) - 1; n > 0 {
+		where += fmt.Sprintf(" (and %s)", count(n, "other caller"))
+	}
+	if s.more > 0 {
+		where += fmt.Sprintf(", nor of calls into %s", count(s.more, "other port"))
+	}
+	if o.Both {
+		where = "both ends, as its action needs, of " + where
+	} else {
+		where = "either end of " + where
+	}
+	d := v.c.bag.Errorf(o.Policy.At, NoSide, "policy %s can't be enforced at %s", o.Policy.Name, where)
+	for _, r := range o.Reasons {
+		d.WithNote(r.At, "not at %s: %s", r.Excludes, r.Text)
+	}
+	for _, rule := range []string{ruleAnnotation, ruleStrict, ruleAction, ruleState, ruleIdentity, ruleAttribute, ruleExternal} {
+		if hint := wayOut(o, rule); hint != "" {
+			d.WithHint("%s", hint)
+		}
+	}
+}
+
+// wayOut says how to lift a rule, if lifting it alone gives the obligation a
+// side.
+func wayOut(o *ir.Obligation, rule string) string {
+	may, used := ir.Ingress|ir.Egress, false
+	var texts []string
+	for _, r := range o.Reasons {
+		if r.Rule == rule {
+			used = true
+			texts = append(texts, r.At.Text())
+		} else {
+			may &^= r.Excludes
+		}
+	}
+	if !used || may == 0 {
+		return ""
+	}
+	switch rule {
+	case ruleAnnotation, ruleStrict:
+		return fmt.Sprintf("without %s it could be enforced at %s", strings.Join(texts, " and "), may)
+	case ruleAction:
+		if len(o.Actions) > 1 {
+			return fmt.Sprintf("put %s into a policy of its own", strings.Join(slices.Compact(texts), " and "))
+		}
+	case ruleState:
+		return "choose another scope: caller is counted at the callers, service and pod at the receiver"
+	case ruleIdentity:
+		return fmt.Sprintf("let the policy treat all callers of %s alike", portName(o))
+	case ruleAttribute:
+		return "leave the attribute out of the condition"
+	case ruleExternal:
+		return "name the calls from and to externals in a policy of their own"
+	}
+	return ""
+}
+
+// versions: an action that chooses a version needs the receiver to have it.
+func (v *verdicts) versions(o *obligation, t *call) {
+	if !slices.Contains(t.writes, "upstream.version") || v.complained(t.act.decl.Name+" "+o.ir.Receiver.NodeName()) {
+		return
+	}
+	s, ok := o.ir.Receiver.(*graph.Service)
+	if !ok {
+		v.c.bag.Errorf(t.ir.At, UnknownVersion, "%s is outside the mesh: %s can't choose a version of it", o.ir.Receiver.NodeName(), t.act.decl.Name).
+			WithNote(o.ir.Receiver.Span(), "%s is declared here", o.ir.Receiver.NodeName())
+		return
+	}
+	for _, want := range versionsOf(t.ir.Args) {
+		if slices.Contains(s.Versions, want) {
+			continue
+		}
+		if len(s.Versions) == 0 {
+			v.c.bag.Warnf(t.ir.At, UnknownVersion, "the graph lists no versions of %s, so nothing says that it has %q", s.Name, want).
+				WithHint("versions: [%s]", want).
+				WithNote(s.At, "%s is declared here", s.Name)
+			return
+		}
+		d := v.c.bag.Errorf(t.ir.At, UnknownVersion, "%s has no version %q", s.Name, want).
+			WithNote(s.At, "%s is declared here", s.Name)
+		if near := diag.Suggest(want, s.Versions); near != "" {
+			d.WithHint("did you mean %q?", near)
+		} else {
+			d.WithHint("its versions are %s", quoted(s.Versions))
+		}
+	}
+}
+
+// versionsOf gives the versions that the arguments of route or split name.
+func versionsOf(args map[string]ir.Value) []string {
+	if v, ok := args["version"]; ok {
+		return []string{v.Str}
+	}
+	var out []string
+	for _, e := range args["weights"].Map {
+		out = append(out, e.Key)
+	}
+	return out
+}
