@@ -3,6 +3,13 @@
 // In: the checked program (ir) and the graph. Out: a Placement that Verify has
 // accepted, or diagnostics that name a minimal set of policies and graph lines
 // that can't hold together. An optimum is never claimed without proof.
+//
+// The way: Build writes the question down in integers (problem.go), closePins
+// draws what the pins imply (close.go), newCover turns what is left into a
+// weighted vertex cover (cover.go, with the proof), the reducer shrinks that
+// (reduce.go, halves.go), an engine solves each component that remains
+// (engine.go), and the same steps backwards give the placement, and a proof of
+// its bound that can be checked by adding up (dual.go, certificate.go).
 package solver
 
 import (
@@ -14,10 +21,13 @@ import (
 type Placement struct {
 	ADMs      []string   // service names, sorted
 	Assigned  []Assigned // in the order of ir.Program.Obligations
-	Objective int64      // the sum of the ADMs' weights
+	Objective int64      // the sum of the ADMs' weights, in units of 10^-Scale
 	Bound     int64      // a proved lower bound of it
 	Proved    bool       // Objective == Bound
 	Engine    string     // the engine that found it
+	// Scale is 0 unless costs with decimals are minimised: then weights,
+	// Objective and Bound were multiplied by ten to its power.
+	Scale int
 	Certificate
 }
 
