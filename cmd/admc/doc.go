@@ -23,8 +23,10 @@ from. With the code of a diagnostic it prints what it means, a bad and a good
 example.`,
 		Example: `  admc doc rate_limit
   admc doc unknown-argument`,
-		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { return docNames(), cobra.ShellCompDirectiveNoFileComp },
+		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return docNames(), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				for _, name := range lang.ActionNames() {
