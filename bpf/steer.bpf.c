@@ -61,13 +61,6 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, const stru
 	c->address = d->address;
 	c->port = d->port;
 	c->steered = 1;
-	/* getpeername of an MPTCP socket asks with that, not with its subflow. */
-	struct mptcp_sock *whole = bpf_skc_to_mptcp_sock(ctx->sk);
-	if (whole) {
-		struct dialled *w = bpf_sk_storage_get(&dialled, whole, 0, BPF_SK_STORAGE_GET_F_CREATE);
-		if (w)
-			*w = *c;
-	}
 	*port = t->port;
 	count(STEERED);
 	return STEER;
@@ -125,6 +118,9 @@ int admc_connect6(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
+/* An MPTCP socket is steered as well, by its first subflow; its getpeername asks
+ * with the whole, where nothing is kept, and sees the loopback address. Going
+ * from one to the other would take CAP_PERFMON. */
 SEC("cgroup/getpeername4")
 int admc_peername4(struct bpf_sock_addr *ctx)
 {

@@ -1,6 +1,7 @@
 package bpfgen
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -61,7 +62,7 @@ func TestSteer(t *testing.T) {
 	for _, tc := range []struct{ name, network, addr, want string }{
 		{"IPv4", "tcp4", closed, fmt.Sprintf("ok via=%s backend-%d peer=%s", closed, closedPort, closed)},
 		{"IPv4 by an IPv6 socket", "mapped", closed, fmt.Sprintf("ok via=%s backend-%d peer=%s", closed, closedPort, closed)},
-		{"MPTCP", "mptcp", closed, fmt.Sprintf("ok via=%s backend-%d peer=%s", closed, closedPort, closed)},
+		{"MPTCP", "mptcp", closed, fmt.Sprintf("ok via=%s backend-%d peer=127.0.0.1:%d", closed, closedPort, closedListener)},
 		{"IPv6", "tcp", closed6, fmt.Sprintf("ok via=%s backend-%d peer=%s", closed6, closedPort, closed6)},
 		{"a port of no policy", "tcp4", plain, fmt.Sprintf("ok backend-%d peer=%s", plainPort, plain)},
 	} {
@@ -319,6 +320,23 @@ func TestAcceleratedBackpressure(t *testing.T) {
 	if k := b.counters(a); k.Redirected == 0 || k.ThroughStack == 0 {
 		t.Errorf("it should begin redirected and end with the stack: %+v", k)
 	}
+}
+
+// A node agent needs no more than these capabilities, and not one less.
+func TestCapabilities(t *testing.T) {
+	b := newBed(t)
+	pod, err := json.Marshal(b.pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(caps string) *proc {
+		return b.start(b.podNS, b.pod.CgroupPath+"/app", "setpriv", "--bounding-set=-all,"+caps, "--inh-caps=-all")
+	}
+	with("+bpf,+net_admin").must("attach steer %s", pod)
+	with("+bpf,+net_admin,+perfmon").must("attach accel %s", pod)
+	with("+net_admin").wantIn("not permitted", "attach steer %s", pod)
+	with("+bpf").wantIn("not permitted", "attach steer %s", pod)
+	with("+bpf,+net_admin").wantIn("load the acceleration object", "attach accel %s", pod)
 }
 
 func TestAttachRefuses(t *testing.T) {

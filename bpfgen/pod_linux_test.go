@@ -108,14 +108,20 @@ type proc struct {
 	out chan string
 }
 
-func (b *bed) start(ns, cgroup string) *proc {
+// start runs a worker, with a wrapper such as setpriv(1) before it.
+func (b *bed) start(ns, cgroup string, wrapper ...string) *proc {
 	b.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	command := append(wrapper, self)
 	dir, err := os.Open(cgroup)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	defer dir.Close()
-	p := &proc{t: b.t, cmd: exec.Command("/proc/self/exe"), out: make(chan string, 16)}
+	p := &proc{t: b.t, cmd: exec.Command(command[0], command[1:]...), out: make(chan string, 16)}
 	p.cmd.Env = append(os.Environ(), "ADMC_WORKER=1")
 	p.cmd.Stderr = os.Stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,8 @@ import (
 //	burst ADDR N            N connections that write during their handshake
 //	fastopen ADDR N         N connections, one after the other, whose first message
 //	                        is in the SYN
+//	attach OBJECT POD       attaches config() for the pod (JSON), with two legs
+//	                        accelerated if the object is "accel"
 //	flood ADDR              writes without reading until the socket is full, then closes
 func TestMain(m *testing.M) {
 	if os.Getenv("ADMC_WORKER") != "" {
@@ -82,6 +85,8 @@ func (w *worker) obey(cmd []string) (string, error) {
 	case "fastopen":
 		n, _ := strconv.Atoi(cmd[2])
 		return fastOpen(cmd[1], n)
+	case "attach":
+		return "", attachFromJSON(cmd[1] == "accel", strings.Join(cmd[2:], " "))
 	case "flood":
 		return flood(cmd[1])
 	}
@@ -379,6 +384,20 @@ func fastOpen(addr string, n int) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%d intact, %d in the SYN", n, inSYN), nil
+}
+
+func attachFromJSON(accelerate bool, text string) error {
+	var pod Pod
+	if err := json.Unmarshal([]byte(text), &pod); err != nil {
+		return err
+	}
+	c := config()
+	c.Egress[0].Accelerate, c.Ingress[0].Accelerate = accelerate, accelerate
+	a, err := Attach(c, pod)
+	if err != nil {
+		return err
+	}
+	return a.Close()
 }
 
 const tcpiOptSynData = 32 // TCPI_OPT_SYN_DATA: the peer acknowledged data of the SYN

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -126,8 +127,9 @@ func doHTTP(r Request) (out Response, err error) {
 		req.Host = host
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
-	transport.Dial = func(network, addr string) (net.Conn, error) {
-		c, err := net.DialTimeout(network, addr, clientTimeout)
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, network, addr)
 		if err == nil {
 			out.Peer = c.RemoteAddr().String()
 		}
