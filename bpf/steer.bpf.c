@@ -40,11 +40,15 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, const stru
 		return LEAVE;
 	if (bpf_get_current_cgroup_id() == adm_cgroup)
 		return LEAVE;
+	/* A socket may be connected again, after a failure or a disconnect. */
 	struct target *t = bpf_map_lookup_elem(&egress, d);
-	if (!t)
+	if (!t) {
+		bpf_sk_storage_delete(&dialled, ctx->sk);
 		return LEAVE;
+	}
 	if (!alive(t->slot)) {
 		if (t->flags & FAIL_OPEN) {
+			bpf_sk_storage_delete(&dialled, ctx->sk);
 			count(EGRESS_BYPASSED);
 			return LEAVE;
 		}

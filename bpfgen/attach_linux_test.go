@@ -83,6 +83,10 @@ func TestSteer(t *testing.T) {
 		}
 	}
 
+	// a socket that is used again does not keep the last address
+	for _, next := range []string{plain, fmt.Sprintf("%s:%d", peerIP, openPort)} { // of no policy; of a dead listener
+		b.app.want(fmt.Sprintf("ok %s %s %s", closed, next, closed), "again %s %s %s", closed, next, closed)
+	}
 	// Go's tcp6 sockets are IPv6 only, and the listener is not
 	if got := call("tcp6", closed6); !strings.Contains(got, "network is unreachable") {
 		t.Errorf("IPv6 only: %q", got)

@@ -35,6 +35,8 @@ import (
 //	call NETWORK ADDR SIZE  dials, reads the greeting, sends SIZE bytes in messages of
 //	                        1000 and wants them back; "mptcp" is a network too, and
 //	                        "from:PORT" is tcp4 from 127.0.0.1:PORT
+//	again ADDR ADDR         connects one socket to one address and then to another, and
+//	                        answers what getpeername says
 //	burst ADDR N            N connections that write during their handshake
 //	fastopen ADDR N         N connections, one after the other, whose first message
 //	                        is in the SYN
@@ -79,6 +81,8 @@ func (w *worker) obey(cmd []string) (string, error) {
 	case "call":
 		size, _ := strconv.Atoi(cmd[3])
 		return call(cmd[1], cmd[2], size)
+	case "again":
+		return again(cmd[1:])
 	case "burst":
 		n, _ := strconv.Atoi(cmd[2])
 		return burst(cmd[1], n)
@@ -272,6 +276,36 @@ func dialMapped(addr string) (net.Conn, error) {
 		return nil, err
 	}
 	return net.FileConn(f)
+}
+
+// again answers the peer's address after each connect.
+func again(addrs []string) (string, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var peers []string
+	for _, addr := range addrs {
+		to, err := netip.ParseAddrPort(addr)
+		if err != nil {
+			return "", err
+		}
+		if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != nil {
+			return "", err
+		}
+		sa, err := unix.Getpeername(fd)
+		if err != nil {
+			return "", err
+		}
+		in4 := sa.(*unix.SockaddrInet4)
+		peers = append(peers, netip.AddrPortFrom(netip.AddrFrom4(in4.Addr), uint16(in4.Port)).String())
+		var unspecified unix.RawSockaddr // AF_UNSPEC disconnects
+		if _, _, e := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&unspecified)), unsafe.Sizeof(unspecified)); e != 0 {
+			return "", e
+		}
+	}
+	return strings.Join(peers, " "), nil
 }
 
 // burst answers "N intact": connections that send three messages at once, while
