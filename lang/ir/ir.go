@@ -154,6 +154,14 @@ type Condition struct {
 	At    diag.Span
 }
 
+// Where a Condition looks for the claims of a token: under this key of the
+// dynamic metadata of Envoy's jwt_authn filter. Every provider of that filter
+// has to name the key as its payload_in_metadata.
+const (
+	JWTMetadata = "envoy.filters.http.jwt_authn"
+	JWTPayload  = "claims"
+)
+
 // Side of an edge. As a set (Obligation.May) the bits are joined; as a place it
 // is one of Ingress, Egress, or both for an obligation that needs both ends.
 type Side uint8
