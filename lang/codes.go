@@ -35,7 +35,6 @@ const (
 
 	NoSide        diag.Code = "no-side"
 	SideDependent diag.Code = "side-dependent"
-	TooEarly      diag.Code = "too-early"
 	DividedBudget diag.Code = "divided-budget"
 	NoProvider    diag.Code = "no-provider"
 	AgainstOrder  diag.Code = "against-order"

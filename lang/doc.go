@@ -31,8 +31,13 @@ func Doc(name string) (text string, ok bool) {
 		fmt.Fprintf(&b, "  %-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("phase", "%s", phaseText(d))
-	for i, p := range planeList(d) {
-		row(map[bool]string{true: "runs"}[i == 0], "%s: %s", p, sideText(d, d.Sides[graph.Plane(p)]))
+	label := "runs"
+	for _, side := range []ir.DeclSide{ir.Either, ir.IngressOnly, ir.EgressOnly, ir.BothEnds} {
+		planes := slices.DeleteFunc(planeList(d), func(p string) bool { return d.Sides[graph.Plane(p)] != side })
+		if len(planes) > 0 {
+			row(label, "%s: %s", strings.Join(planes, ", "), sideText(d, side))
+			label = ""
+		}
 	}
 	for _, list := range []struct {
 		name  string
@@ -103,5 +108,5 @@ func sideText(d *ir.ActionDecl, side ir.DeclSide) string {
 	case ir.BothEnds:
 		return "at both ends of the call"
 	}
-	return "at the receiver, or at all its callers: nobody can observe the difference"
+	return "at the receiver, or at all its callers; no caller and no service can tell which"
 }

@@ -131,7 +131,7 @@ func (c *checker) policy(p *policy) {
 	whole := c.match(p, on)
 	now, _ := c.bag.Count()
 	p.bad = now > errors
-	if whole && len(p.edges) == 0 && !path {
+	if whole && len(on) > 0 && len(p.edges) == 0 && !path {
 		c.bag.Warnf(p.ir.At, NoEdges, "policy %s matches no call of the graph", p.ir.Name)
 		c.checkUnmatched(p)
 	}

@@ -28,9 +28,9 @@ var valueRules = map[string][]valueRule{
 	"route":           {versionName},
 	"split":           {versionShares},
 	"fault":           {abortStatus, shareAboveZero("share"), delayOrAbort},
-	"set_header":      {headerName, headerValue},
-	"append_header":   {headerName, headerValue},
-	"remove_header":   {headerName},
+	"set_header":      {changedHeader, changedValue},
+	"append_header":   {changedHeader, changedValue},
+	"remove_header":   {changedHeader},
 }
 
 // place is where a value is written, else the call.
@@ -195,7 +195,7 @@ var heldByProxy = map[string]string{
 	"trailer": "it belongs to one connection", "upgrade": "it belongs to one connection",
 }
 
-func headerName(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+func changedHeader(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	v := args["name"]
 	name, where := v.Str, place(v, at)
 	lower := strings.ToLower(name)
@@ -225,7 +225,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-func headerValue(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+func changedValue(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	v := args["value"]
 	for _, r := range v.Str {
 		if r < ' ' && r != '\t' || r == 0x7f {

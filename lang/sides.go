@@ -55,7 +55,6 @@ func (v *verdicts) judge(o *obligation) {
 			}
 		}
 	}
-	v.early(o)
 	if o.ir.May == 0 || o.ir.Both && len(o.ir.Reasons) > 0 {
 		v.noSide(o)
 		return
@@ -121,10 +120,8 @@ func (v *verdicts) attributes(o *obligation) {
 	for _, part := range o.reads {
 		at := v.p.readAt(part, o.ir.Protocol.Plane())
 		switch {
-		case covers("destination.pod", part) || covers("connection", part):
+		case covers("connection", part):
 			v.exclude(o, ir.Egress, ruleAttribute, at, "the condition reads %s, which only the receiver's side knows", part)
-		case covers("upstream", part):
-			v.exclude(o, ir.Ingress, ruleAttribute, at, "the condition reads %s, which only the caller's side knows", part)
 		case sideDependent[part]:
 			if v.p.pins.placed() || v.complained(part) {
 				continue
@@ -157,29 +154,6 @@ func (v *verdicts) complained(part string) bool {
 	}
 	v.told[part] = true
 	return false
-}
-
-// early: what is known only when the answer is there can't decide what happens
-// to the request.
-func (v *verdicts) early(o *obligation) {
-	for _, part := range o.reads {
-		if !covers("response", part) && !atTheEnd[part] {
-			continue
-		}
-		for _, t := range o.acts {
-			if !actsOnResponse(t) && !v.complained(part+t.act.decl.Name) {
-				v.c.bag.Errorf(v.p.readAt(part, o.ir.Protocol.Plane()), TooEarly, "%s is known only after %s has acted", part, t.act.decl.Name).
-					WithNote(t.ir.At, "%s acts on the request", t.act.decl.Name)
-			}
-		}
-	}
-}
-
-var atTheEnd = map[string]bool{"request.size": true, "request.total_size": true, "request.duration": true, "connection.termination_details": true}
-
-func actsOnResponse(t *call) bool {
-	d := t.act.decl
-	return d.Phase == ir.Observe || !d.Ends && !d.Wraps && len(t.writes) > 0 && !touches("request", t.writes) && !touches("upstream", t.writes)
 }
 
 // identity: without proof of who calls, a receiver can neither leave out a
