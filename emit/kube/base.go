@@ -11,8 +11,7 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/kustomize/api/resmap"
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
@@ -48,6 +47,7 @@ type metadata struct {
 }
 
 type workloadSpec struct {
+	Replicas *int `yaml:"replicas"`
 	Template struct {
 		Metadata metadata `yaml:"metadata"`
 		Spec     podSpec  `yaml:"spec"`
@@ -141,10 +141,14 @@ func LoadBase(dir string, bag *diag.Bag) (*Base, error) {
 	if err := b.files.collect(dir, bag, map[string]bool{}); err != nil || bag.HasErrors() {
 		return b, err
 	}
-	rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
-	if err != nil {
-		bag.Errorf(b.files.start(file), codeBaseUnreadable, "kustomize can't render the base: %v", err)
+	rendered, r := resmap.New(), newRenderer()
+	if err := r.render(dir, rendered); err != nil {
+		bag.Errorf(b.files.start(file), codeBaseUnreadable, "kustomize can't render the base: %s", oneLine(err))
 		return b, nil
+	}
+	if len(r.unread) > 0 {
+		bag.Warnf(b.files.start(file), codeBasePartly, "the base uses %s, which kustomize follows and admc does not: it checks the manifests as they are before", strings.Join(r.unread, ", ")).
+			WithHint("render the output with `kubectl kustomize` and look at the services with an ADM")
 	}
 	for _, r := range rendered.Resources() {
 		text, err := r.AsYAML()

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,7 +37,35 @@ func (b *Base) checkADM(adm *layout.ADM, bag *diag.Bag) []*object {
 	for _, l := range adm.Listeners {
 		b.checkPorts(adm, l, bag)
 	}
+	b.checkReplicas(adm, all, bag)
 	return all
+}
+
+// checkReplicas warns where a budget is divided by fewer pods than there are.
+func (b *Base) checkReplicas(adm *layout.ADM, all []*object, bag *diag.Bag) {
+	counts := slices.ContainsFunc(adm.Listeners, func(l *layout.Listener) bool {
+		return slices.ContainsFunc(l.Rules, func(r *layout.Rule) bool {
+			return slices.ContainsFunc(r.Obligation.Actions, func(a *ir.Action) bool { return a.Decl.State != "" })
+		})
+	})
+	sum := 0
+	for _, w := range all {
+		switch {
+		case w.Kind == "DaemonSet":
+			return // a pod per node
+		case w.workload.Replicas == nil:
+			sum++
+		default:
+			sum += *w.workload.Replicas
+		}
+	}
+	if !counts || sum <= adm.Service.MaxReplicas {
+		return
+	}
+	bag.Warnf(b.files.at(all[0], "spec", "replicas"), codeReplicasDiffer, "%s has %d pods here and %d in the graph, and each pod's ADM counts for itself: together they admit more than the budget",
+		adm.Service.Name, sum, adm.Service.MaxReplicas).
+		WithHint("say `replicas: %d` in the graph, and the budgets are divided by it", sum).
+		WithNote(adm.Service.At, "the service is declared here")
 }
 
 // workloadOf finds the workload that the graph names; it reports when there is
@@ -139,10 +168,10 @@ func (b *Base) checkSender(adm *layout.ADM, w *object, bag *diag.Bag) {
 		return
 	}
 	for _, c := range w.workload.Template.Spec.Containers {
-		why, field := "", []string{"securityContext", "capabilities", "add"}
-		for _, name := range c.SecurityContext.Capabilities.Add {
+		why, field := "", []string(nil)
+		for i, name := range c.SecurityContext.Capabilities.Add {
 			if slices.Contains([]string{"ALL", "NET_RAW", "NET_ADMIN", "SYS_ADMIN"}, strings.TrimPrefix(name, "CAP_")) {
-				why = "has " + name
+				why, field = "has "+name, []string{"securityContext", "capabilities", "add", strconv.Itoa(i)}
 			}
 		}
 		if c.SecurityContext.Privileged {
@@ -302,11 +331,9 @@ func choosesVersion(l *layout.Listener) bool {
 
 // checkVersion wants pods behind a version that a policy chooses; labels are
 // those of the service's pods.
-func (b *Base) checkVersion(v *version, labels map[string]string, bag *diag.Bag) bool {
-	namespace := v.service.Namespace
-	if svc := b.serviceOf(v.service); svc != nil {
-		namespace = svc.Metadata.Namespace
-	}
+func (b *Base) checkVersion(v *version, labels map[string]string, namespace string, bag *diag.Bag) bool {
+	labels = maps.Clone(labels)
+	delete(labels, versionLabel)
 	var names []string
 	for _, w := range b.behind(labels, namespace) {
 		name := w.workload.Template.Metadata.Labels[versionLabel]

@@ -45,6 +45,9 @@ func (b Backend) Emit(l *layout.Layout, out *emit.Files, bag *diag.Bag) {
 	for _, adm := range l.ADMs {
 		o.adm(adm)
 	}
+	if bag.HasErrors() {
+		return // what follows would complain about the same pods
+	}
 	o.versions()
 	o.closeWorld()
 	o.kustomization()
@@ -60,7 +63,10 @@ type overlay struct {
 
 	resources []string // files of objects of our own, in the order of the kustomization
 	patches   []string
+	kinds     []string // of those objects, each once
 	notes     []string // what stays open, for the README
+	closed    []string // receivers with a NetworkPolicy
+	spaces    []string // namespaces of our own objects, each once
 }
 
 // adm emits one ADM: its configuration and a patch for each workload whose pods

@@ -37,9 +37,29 @@ func render(header string, object any) []byte {
 	return b.Bytes()
 }
 
-func (o *overlay) addResource(path string, object any) {
+// addResource adds an object of admc's own, in a file of its own.
+func (o *overlay) addResource(path string, object ownObject) {
+	kind, namespace := object.id()
 	o.out.Add(path, render(o.l.Header, object))
 	o.resources = append(o.resources, path)
+	o.kinds = addOnce(o.kinds, kind)
+	o.spaces = addOnce(o.spaces, namespace)
+}
+
+// ownObject is what the overlay creates, not patches.
+type ownObject interface {
+	id() (kind, namespace string)
+}
+
+func (c configMap) id() (kind, namespace string)      { return c.Kind, c.Metadata.Namespace }
+func (s service) id() (kind, namespace string)        { return s.Kind, s.Metadata.Namespace }
+func (n *networkPolicy) id() (kind, namespace string) { return n.Kind, n.Metadata.Namespace }
+
+func addOnce(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
 }
 
 // labels of every object that is admc's own; `kubectl get` and the README's

@@ -23,6 +23,13 @@ func (o *overlay) readme() {
 	o.readmeServices(p)
 	o.readmeApply(p)
 	o.readmeTraffic(p)
+	if len(o.closed) > 0 {
+		p("\n## Callers without an ADM\n")
+		p("Policies that must not fail open are enforced at the callers of %s. The NetworkPolicies", strings.Join(o.closed, ", "))
+		p("in `network/` keep other pods away from those ports. They hold only where the cluster's network plugin")
+		p("enforces NetworkPolicy with port ranges, and against pods of the old template too: while pods are being")
+		p("replaced, those without an ADM are refused.")
+	}
 	if len(o.notes) > 0 {
 		p("\n## What stays open\n")
 		for _, n := range o.notes {
@@ -37,11 +44,11 @@ type printer func(format string, args ...any)
 func (o *overlay) readmeServices(p printer) {
 	all := len(o.l.Graph.Services)
 	if len(o.l.ADMs) == 0 {
-		p("No policy needs a proxy: the %d services run as they did, and there is nothing to apply.", all)
+		p("No policy needs a proxy: every service runs as it did (%d of them), and there is nothing to apply.", all)
 		return
 	}
-	p("An ADM is a proxy that a service has only if some policy needs one. %d of the %d services need one;", len(o.l.ADMs), all)
-	p("the others run as they did, without a proxy, a ConfigMap or a patch.\n")
+	p("An ADM is a proxy that a service has only if some policy needs one: here %d of %d. The others run as they", len(o.l.ADMs), all)
+	p("did, without a proxy, a ConfigMap or a patch.\n")
 	p("| service | its ADM enforces | on | why there |")
 	p("|---|---|---|---|")
 	reasons := map[*ir.Obligation]string{}
@@ -78,7 +85,6 @@ func (o *overlay) readmeApply(p printer) {
 	if len(o.l.ADMs) == 0 {
 		return
 	}
-	selector := "app.kubernetes.io/managed-by=admc,app.kubernetes.io/part-of=" + o.partOf()
 	p("\n## Apply\n")
 	if o.listsBase() {
 		p("    kubectl diff -k .      # what changes")
@@ -99,22 +105,21 @@ func (o *overlay) readmeApply(p printer) {
 	} else {
 		p("Take the component out of the kustomization and apply that. Then:\n")
 	}
-	p("    kubectl delete %s -l %s\n", strings.Join(o.ownKinds(), ","), selector)
+	p("    %s\n", o.deletion())
 	p("Configurations of earlier runs carry the same labels, and stay until they are deleted.")
 }
 
-// ownKinds are the kinds of the objects that are admc's own.
-func (o *overlay) ownKinds() []string {
-	kinds := []string{"configmap"}
-	for _, k := range []string{"service", "networkpolicy"} {
-		for _, path := range o.resources {
-			if strings.Contains(path, k+"-") {
-				kinds = append(kinds, k)
-				break
-			}
+// deletion names the objects that are admc's own.
+func (o *overlay) deletion() string {
+	where := "--all-namespaces"
+	if len(o.spaces) == 1 {
+		where = "--namespace " + o.spaces[0]
+		if o.spaces[0] == "" {
+			where = "--namespace NAMESPACE"
 		}
 	}
-	return kinds
+	return fmt.Sprintf("kubectl delete %s %s -l app.kubernetes.io/managed-by=admc,app.kubernetes.io/part-of=%s",
+		strings.ToLower(strings.Join(o.kinds, ",")), where, o.partOf())
 }
 
 func (o *overlay) readmeTraffic(p printer) {

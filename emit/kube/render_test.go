@@ -2,15 +2,17 @@ package kube
 
 import (
 	"bytes"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 )
 
@@ -21,44 +23,66 @@ type rendered struct {
 	pod  *corev1.PodTemplateSpec // of a workload
 }
 
+// krusty builds the program that renders with kustomize's library.
+var krusty = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(os.TempDir(), fmt.Sprintf("admc-krusty-%d", os.Getpid()))
+	cmd := exec.Command("go", "build", "-o", program, "./testdata/krusty")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return program, err
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if program, err := krusty(); err == nil {
+		os.Remove(program)
+	}
+	os.Exit(code)
+}
+
 // renderDir renders a kustomization with the library and with kubectl, wants
 // the same bytes from both, and reads every object strictly.
 func renderDir(t *testing.T, dir string) map[string]rendered {
 	t.Helper()
-	options := krusty.MakeDefaultOptions()
-	options.Reorder = krusty.ReorderOptionLegacy // kubectl's
-	m, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), dir)
-	if err != nil {
-		t.Fatalf("the kustomize library: %v", err)
-	}
-	all, err := m.AsYaml()
+	program, err := krusty()
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := render1(t, program, dir)
 	if kubectl, err := exec.LookPath("kubectl"); err != nil {
 		t.Log("kubectl is not on PATH: rendered with the library only")
-	} else {
-		var stderr bytes.Buffer
-		cmd := exec.Command(kubectl, "kustomize", dir)
-		cmd.Stderr = &stderr
-		if out, err := cmd.Output(); err != nil || !bytes.Equal(out, all) {
-			t.Fatalf("kubectl kustomize: %v\n%s\ngives\n%s\nthe library\n%s", err, &stderr, out, all)
-		}
+	} else if out := render1(t, kubectl, "kustomize", dir); !bytes.Equal(out, all) {
+		t.Fatalf("kubectl kustomize gives\n%s\nthe library\n%s", out, all)
 	}
 	found := map[string]rendered{}
-	for _, r := range m.Resources() {
-		text, err := r.AsYAML()
-		if err != nil {
+	for _, text := range bytes.Split(all, []byte("\n---\n")) {
+		var o object
+		if err := yaml.Unmarshal(text, &o); err != nil {
 			t.Fatal(err)
 		}
-		o := rendered{key: r.GetKind() + " " + r.GetNamespace() + "/" + r.GetName(), text: text}
-		o.pod = readStrictly(t, r.GetApiVersion(), r.GetKind(), text)
-		if _, dup := found[o.key]; dup {
-			t.Errorf("%s comes twice", o.key)
+		r := rendered{key: o.Kind + " " + o.Metadata.Namespace + "/" + o.Metadata.Name, text: bytes.TrimSpace(text)}
+		r.pod = readStrictly(t, o.APIVersion, o.Kind, text)
+		if _, dup := found[r.key]; dup {
+			t.Errorf("%s comes twice", r.key)
 		}
-		found[o.key] = o
+		found[r.key] = r
 	}
 	return found
+}
+
+func render1(t *testing.T, command ...string) []byte {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", command, err, &stderr)
+	}
+	return out
 }
 
 // readStrictly wants an object of a kind that the tests know, with no field

@@ -46,13 +46,12 @@ type version struct {
 // on some ADM chooses: its name resolves to that version's pods and no others.
 func (o *overlay) versions() {
 	for _, v := range o.chosenVersions() {
-		labels := map[string]string{"app": layout.KubeName(v.service)}
-		namespace := v.service.Namespace
+		labels, namespace := map[string]string{"app": layout.KubeName(v.service)}, v.service.Namespace
 		if o.Base != nil {
-			if svc := o.Base.serviceOf(v.service); svc != nil {
-				labels, namespace = maps.Clone(svc.service.Selector), svc.Metadata.Namespace
+			if pods, in := o.Base.podLabels(v.service); len(pods) > 0 {
+				labels, namespace = maps.Clone(pods), in
 			}
-			if !o.Base.checkVersion(v, labels, o.bag) {
+			if !o.Base.checkVersion(v, labels, namespace, o.bag) {
 				continue
 			}
 		}
