@@ -328,10 +328,10 @@ func (p *parser) require(start int, c Comments) Decl {
 		case p.tok.is("on") && r.On == nil:
 			r.On = p.on(comments)
 			r.On.After = p.after()
-		case p.tok.is("has") && r.Any == nil:
+		case p.tok.is("has") && r.On != nil && r.Any == nil:
 			r.Any = p.has()
 		case p.tok.is("on") || p.tok.is("has"):
-			p.fail(p.here(), UnexpectedToken, "%s holds one `on` and one `has`", r.Name.Name)
+			p.fail(p.here(), UnexpectedToken, "%s has one `on`, and one `has` after it", r.Name.Name)
 		default:
 			p.unexpected("on or has")
 		}

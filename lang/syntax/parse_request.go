@@ -176,7 +176,7 @@ func (p *parser) expectArgs(e *Expect) {
 		p.next()
 	case "deny":
 		p.next()
-		if p.tok.kind == tokWord && numberStart(p.tok.text) && !p.tok.first && !p.failed {
+		if p.tok.kind == tokWord && numberStart(p.tok.text) && p.peek().kind != tokArrow && !p.failed {
 			e.Args = append(e.Args, p.literal(Int, "a status such as 403"))
 		}
 	case "status":
