@@ -172,7 +172,6 @@ func (o *overlay) sidecar(adm *layout.ADM) container {
 		Command: []string{"/usr/local/bin/envoy"},
 		Args: []string{
 			"--config-path", configDir + "/envoy.yaml",
-			"--service-cluster", layout.KubeName(adm.Service), "--service-node", layout.KubeName(adm.Service),
 			// One worker per core of the request: by default it is one per core
 			// of the node.
 			"--concurrency", strconv.Itoa(need.workers()),

@@ -1,0 +1,181 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/ir"
+)
+
+// envoy finds the real proxy.
+func envoy(t *testing.T) string {
+	t.Helper()
+	if e := os.Getenv("ENVOY"); e != "" {
+		return e
+	}
+	if e, err := exec.LookPath("envoy"); err == nil {
+		return e
+	}
+	e, err := filepath.Abs("../../.tools/envoy/bin/envoy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(e); err != nil {
+		t.Fatal("no Envoy: set ENVOY, or run `make tools`")
+	}
+	return e
+}
+
+const readyConfig = `static_resources:
+  listeners:
+  - name: ready
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: ready
+          route_config:
+            virtual_hosts:
+            - {name: ready, domains: ["*"], routes: [{match: {path: /ready}, direct_response: {status: 200}}]}
+          http_filters:
+          - name: router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+`
+
+// The sidecar's command line is one that Envoy takes, as a user without a name
+// and without a file system to write to: the process answers the startup
+// probe's request.
+func TestSidecarRuns(t *testing.T) {
+	binary := envoy(t)
+	w := newWorld(serviceOn("cart", 8080, "http"))
+	adm := w.adm(w.l.Graph.Services[0])
+	adm.ReadyPort = freePort(t)
+	c := (&overlay{l: w.l}).sidecar(adm)
+
+	// Beneath a directory that any user may enter, unlike t.TempDir.
+	dir, err := os.MkdirTemp("", "admc-sidecar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	config := strings.Replace(readyConfig, "port_value: 0", fmt.Sprintf("port_value: %d", adm.ReadyPort), 1)
+	if err := os.WriteFile(filepath.Join(dir, "envoy.yaml"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	args := slices.Clone(c.Args)
+	for i, a := range args {
+		args[i] = strings.Replace(a, configDir, dir, 1)
+	}
+	if slices.Equal(args, c.Args) {
+		t.Fatal("no argument names the configuration")
+	}
+	cmd, log, err := startAs(sidecarUser, dir, binary, args)
+	if os.IsPermission(err) && os.Geteuid() == 0 {
+		t.Logf("only root can run %s here: it runs as root", binary)
+		cmd, log, err = startAs(0, dir, binary, args)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer func() { _ = cmd.Process.Kill() }()
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", adm.ReadyPort, c.StartupProbe.HTTPGet.Path)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		select {
+		case err := <-ended:
+			t.Fatalf("%s %v: %v\n%s", binary, args, err, log)
+		case <-ctx.Done():
+			t.Fatalf("no answer from %s", url)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if resp, err := http.Get(url); err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+	}
+}
+
+// startAs starts a program as another user where this one is root.
+func startAs(user uint32, dir, program string, args []string) (*exec.Cmd, *strings.Builder, error) {
+	cmd, log := exec.Command(program, args...), &strings.Builder{}
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+	}
+	return cmd, log, cmd.Start()
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// A change of the configuration changes the ConfigMap's name and the pods'
+// template; nothing else does.
+func TestConfigRollsPods(t *testing.T) {
+	w := newWorld(serviceOn("cart", 8080, "http"))
+	adm := w.adm(w.l.Graph.Services[0])
+	o := &overlay{l: w.l}
+	patch := func(config string) string {
+		cm := o.configMap(adm, "shop", []byte(config))
+		return string(render(header, o.patch(adm, target{kind: "Deployment", name: "cart"}, cm.Metadata.Name, []byte(config))))
+	}
+	if patch("a: 1\n") != patch("a: 1\n") {
+		t.Error("the same configuration gives two patches")
+	}
+	if patch("a: 1\n") == patch("a: 2\n") {
+		t.Error("another configuration gives the same patch")
+	}
+}
+
+// Other images, and rates that ask for more than a core.
+func TestSidecarOptions(t *testing.T) {
+	cart, web := serviceOn("cart", 8080, "http"), serviceOn("web", 80, "http")
+	w := newWorld(cart, web)
+	l := w.rule(ir.Ingress, cart, "log", false, action("access_log", nil), web)
+	w.l.Graph.Calls[0].RPS = graph.Decimal{Set: true, Units: 20000}
+	adm := w.adm(cart, l)
+	c := (&overlay{Backend: Backend{Image: "registry.example/envoy:1"}, l: w.l}).sidecar(adm)
+	if c.Image != "registry.example/envoy:1" {
+		t.Errorf("image %s", c.Image)
+	}
+	// 20,000 requests of 200 µs are 4 cores, and half as much again.
+	if got := c.Resources.Requests["cpu"]; got != "6000m" {
+		t.Errorf("cpu %s", got)
+	}
+	if i := slices.Index(c.Args, "--concurrency"); i < 0 || c.Args[i+1] != "6" {
+		t.Errorf("args %v", c.Args)
+	}
+	if c.StartupProbe.HTTPGet.Port != adm.ReadyPort || c.StartupProbe.HTTPGet.Path != layout.ReadyPath {
+		t.Errorf("probe %+v", c.StartupProbe)
+	}
+}
