@@ -1,6 +1,8 @@
 package lang
 
-import "admc.dev/admc/lang/diag"
+import (
+	"admc.dev/admc/lang/diag"
+)
 
 // What the checker reports. Conditions have their own codes.
 const (
@@ -28,6 +30,7 @@ const (
 	UnknownWord       diag.Code = "unknown-word"
 	BadValue          diag.Code = "bad-value"
 	UnknownVersion    diag.Code = "unknown-version"
+	UnusedArgument    diag.Code = "unused-argument"
 
 	NoEdges       diag.Code = "no-edges"
 	AlwaysFalse   diag.Code = "always-false"
@@ -40,3 +43,290 @@ const (
 	AgainstOrder  diag.Code = "against-order"
 	Conflict      diag.Code = "conflict"
 )
+
+// Codes documents them. The examples are checked against testdata/shop.yaml,
+// unless one names a graph.
+var Codes = checkCodes
+
+var checkCodes = []diag.CodeDoc{{
+	Code:    DuplicateName,
+	Summary: "Two declarations of one kind have the same name.",
+	Bad: `policy a { on search -> geo  timeout(1s) }
+policy a { on frontend -> search  timeout(1s) }
+`,
+	Good: `policy a { on search -> geo  timeout(1s) }
+policy b { on frontend -> search  timeout(1s) }
+`,
+}, {
+	Code:    DuplicateClause,
+	Summary: "A policy has a clause twice of which it can have one.",
+	Bad: `policy a {
+    on   search -> geo
+    when { request.method == "GET" }
+    when { request.host == "geo" }
+    deny()
+}
+`,
+	Good: `policy a {
+    on   search -> geo
+    when { request.method == "GET" && request.host == "geo" }
+    deny()
+}
+`,
+}, {
+	Code:    MissingClause,
+	Summary: "A policy says on no edges, or has no action.",
+	Bad: `policy a {
+    on search -> geo
+}
+`,
+	Good: `policy a {
+    on search -> geo
+    deny()
+}
+`,
+}, {
+	Code:    NotYet,
+	Summary: "The language has it, and this release does not: it is refused, never ignored.",
+	Bad: `@priority(2)
+policy a { on search -> geo  timeout(1s) }
+`,
+	Good: `policy a { on search -> geo  timeout(1s) }
+`,
+}, {
+	Code:    UnknownService,
+	Summary: "The graph has no service or external of that name, or no service that the pattern matches.",
+	Bad: `policy a { on search -> goe  deny() }
+`,
+	Good: `policy a { on search -> geo  deny() }
+`,
+}, {
+	Code:    UnknownLabel,
+	Summary: "No service has that label, or that value of it.",
+	Bad: `policy a { on * -> {[teir=web], geo}  deny() }
+`,
+	Good: `policy a { on * -> {[tier=web], geo}  deny() }
+`,
+}, {
+	Code:    UnknownProtocol,
+	Summary: "There is no protocol of that name.",
+	Bad: `policy a { on search -> geo : grcp  deny() }
+`,
+	Good: `policy a { on search -> geo : grpc  deny() }
+`,
+}, {
+	Code:    UnknownLet,
+	Summary: "A $name that no let declares.",
+	Bad: `policy a { on search -> geo  timeout($patience) }
+`,
+	Good: `let patience = 2s
+policy a { on search -> geo  timeout($patience) }
+`,
+}, {
+	Code:    UnusedLet,
+	Summary: "A let that nothing refers to.",
+	Bad: `let patience = 2s
+policy a { on search -> geo  timeout(2s) }
+`,
+	Good: `let patience = 2s
+policy a { on search -> geo  timeout($patience) }
+`,
+}, {
+	Code:    LetCycle,
+	Summary: "A let that is defined by itself.",
+	Bad: `let a = {$b, geo}
+let b = {$a, search}
+policy p { on * -> $a  deny() }
+`,
+	Good: `let a = {$b, geo}
+let b = {search}
+policy p { on * -> $a  deny() }
+`,
+}, {
+	Code:    UnknownAnnotation,
+	Summary: "There is no annotation of that name.",
+	Bad: `@egres
+policy a { on search -> geo  deny() }
+`,
+	Good: `@egress
+policy a { on search -> geo  deny() }
+`,
+}, {
+	Code:    BadAnnotation,
+	Summary: "An annotation stands there twice, contradicts another, or has an argument that it doesn't take.",
+	Bad: `@ingress
+@egress
+policy a { on search -> geo  deny() }
+`,
+	Good: `@ingress
+policy a { on search -> geo  deny() }
+`,
+}, {
+	Code:    UnknownAction,
+	Summary: "There is no action of that name.",
+	Bad: `policy a { on search -> geo  rate_limt(5/s) }
+`,
+	Good: `policy a { on search -> geo  rate_limit(5/s) }
+`,
+}, {
+	Code:    UnknownArgument,
+	Summary: "An action has no argument of that name, or an argument without a name follows one with a name.",
+	Bad: `policy a { on search -> geo  rate_limit(rate: 5/s, brust: 3) }
+`,
+	Good: `policy a { on search -> geo  rate_limit(rate: 5/s, burst: 3) }
+`,
+}, {
+	Code:    MissingArgument,
+	Summary: "An argument that has no default is not given.",
+	Bad: `policy a { on search -> geo  timeout() }
+`,
+	Good: `policy a { on search -> geo  timeout(1s) }
+`,
+}, {
+	Code:    DuplicateArgument,
+	Summary: "An argument is given twice.",
+	Bad: `policy a { on search -> geo  timeout(1s, after: 2s) }
+`,
+	Good: `policy a { on search -> geo  timeout(after: 2s) }
+`,
+}, {
+	Code:    TooManyArguments,
+	Summary: "More arguments are given than the action takes.",
+	Bad: `policy a { on search -> geo  timeout(1s, 2s) }
+`,
+	Good: `policy a { on search -> geo  timeout(1s) }
+`,
+}, {
+	Code:    TypeMismatch,
+	Summary: "A value is of another kind than is wanted.",
+	Bad: `policy a { on search -> geo  timeout(500/s) }
+`,
+	Good: `policy a { on search -> geo  timeout(500ms) }
+`,
+}, {
+	Code:    UnknownWord,
+	Summary: "A value is none of the words that can stand there.",
+	Bad: `policy a { on search -> geo  rate_limit(5/s, scope: "callers") }
+`,
+	Good: `policy a { on search -> geo  rate_limit(5/s, scope: "caller") }
+`,
+}, {
+	Code:    BadValue,
+	Summary: "A value is of the right kind and still makes no sense.",
+	Bad: `policy a { on internet -> frontend  deny(status: 99) }
+`,
+	Good: `policy a { on internet -> frontend  deny(status: 404) }
+`,
+}, {
+	Code:    UnknownVersion,
+	Summary: "A version that the graph does not list for the receiver.",
+	Bad: `policy a { on frontend -> recommendation  route("v3") }
+`,
+	Good: `policy a { on frontend -> recommendation  route("v2") }
+`,
+}, {
+	Code:    UnusedArgument,
+	Summary: "What is written means nothing on the protocols of the policy's calls.",
+	Bad: `policy a { on search -> geo : grpc  deny(status: 404) }
+`,
+	Good: `policy a { on search -> geo : grpc  deny(code: "NOT_FOUND") }
+`,
+}, {
+	Code:    NoEdges,
+	Summary: "A policy matches no call of the graph.",
+	Bad: `policy a { on geo -> frontend  deny() }
+`,
+	Good: `policy a { on search -> geo  deny() }
+`,
+}, {
+	Code:    AlwaysFalse,
+	Summary: "A condition is false on every call that its policy matches.",
+	Bad: `policy a {
+    on   search -> geo
+    when { source.service == "frontend" }
+    deny()
+}
+`,
+	Good: `policy a {
+    on   * -> geo
+    when { source.service == "search" }
+    deny()
+}
+`,
+}, {
+	Code:    WrongProtocol,
+	Summary: "An action, or a sample, can't act on the protocol of a call that the policy matches.",
+	Bad: `policy a { on geo -> mongodb-geo  timeout(1s) }
+`,
+	Good: `policy a { on geo -> mongodb-geo  connect_timeout(1s) }
+`,
+}, {
+	Code:    NoSide,
+	Summary: "A policy can be enforced at neither end of a call. The notes say why, for each end.",
+	Bad: `@ingress
+policy a { on search -> geo  timeout(1s) }
+`,
+	Good: `policy a { on search -> geo  timeout(1s) }
+`,
+}, {
+	Code:    SideDependent,
+	Summary: "A condition reads what is not the same at either end of a call, and the policy does not say which end is meant.",
+	Bad: `policy a {
+    on   search -> geo
+    when { source.address.startsWith("10.") }
+    deny()
+}
+`,
+	Good: `@ingress
+policy a {
+    on   search -> geo
+    when { source.address.startsWith("10.") }
+    deny()
+}
+`,
+}, {
+	Code:    DividedBudget,
+	Summary: "A budget is divided between the replicas that count it.",
+	Bad: `policy a { on cart -> redis-cart  rate_limit(300/s) }
+`,
+	Good: `policy a { on geo -> mongodb-geo  rate_limit(300/s) }
+`,
+}, {
+	Code:    NoProvider,
+	Summary: "A condition reads what no policy on the call provides, or not in time.",
+	Bad: `policy a {
+    on   frontend -> recommendation
+    when { jwt.claims["role"] != "admin" }
+    deny()
+}
+`,
+	Good: `policy signed_in { on frontend -> recommendation  jwt("me", "https://login.example.com/keys.json") }
+policy a {
+    on   frontend -> recommendation
+    when { jwt.claims["role"] != "admin" }
+    deny()
+}
+`,
+}, {
+	Code:    AgainstOrder,
+	Summary: "Two policies are pinned by hand to sides where they act in another order than they would together.",
+	Bad: `@ingress
+policy a { on search -> geo  rate_limit(5/s) }
+@egress
+policy b { on search -> geo  fault(abort: 503) }
+`,
+	Good: `@egress
+policy a { on search -> geo  rate_limit(5/s) }
+@egress
+policy b { on search -> geo  fault(abort: 503) }
+`,
+}, {
+	Code:    Conflict,
+	Summary: "Two actions of which only one can hold for a request both match it.",
+	Bad: `policy a { on search -> geo  timeout(1s) }
+policy b { on * -> geo  timeout(2s) }
+`,
+	Good: `policy a { on search -> geo  timeout(1s) }
+policy b { on frontend -> search  timeout(2s) }
+`,
+}}

@@ -37,6 +37,9 @@ func (c *checker) form(p *policy) {
 		p.bad = true
 		return
 	}
+	if len(live) > 0 {
+		c.unusedArguments(p, live)
+	}
 	var one, both []*call
 	w := &verdicts{c: c, p: p}
 	for len(live) > 0 {

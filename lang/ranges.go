@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strings"
 
+	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
 )
@@ -186,6 +188,48 @@ func isVersion(s string) bool {
 	return alnum(s[0]) && alnum(s[len(s)-1])
 }
 
+// actsOn says on which planes an argument, or a word in it, means anything.
+// What is not here means something on every plane of its action.
+var actsOn = map[string]map[string][]graph.Plane{
+	"deny":  {"status": {graph.HTTP}, "body": {graph.HTTP, graph.GRPC}, "code": {graph.GRPC}},
+	"retry": {"cancelled": {graph.GRPC}, "deadline-exceeded": {graph.GRPC}, "internal": {graph.GRPC}, "resource-exhausted": {graph.GRPC}},
+}
+
+// unusedArguments warns of what is written and means nothing on any edge.
+func (c *checker) unusedArguments(p *policy, live []liveEdge) {
+	planes := map[graph.Plane]bool{}
+	for _, e := range live {
+		planes[c.g.Calls[e.call].Protocol.Plane()] = true
+	}
+	meant := func(on []graph.Plane) bool {
+		return on == nil || slices.ContainsFunc(on, func(p graph.Plane) bool { return planes[p] })
+	}
+	for _, t := range p.calls {
+		name := t.act.decl.Name
+		for _, param := range t.act.params {
+			v := t.ir.Args[param.name]
+			if !v.At.IsZero() && !meant(actsOn[name][param.name]) {
+				c.bag.Warnf(v.At, UnusedArgument, "the argument %q of %s means nothing here: no call of policy %s is %s",
+					param.name, name, p.ir.Name, planeWords(actsOn[name][param.name]))
+			}
+			for _, w := range v.List {
+				if !w.At.IsZero() && !meant(actsOn[name][w.Str]) {
+					c.bag.Warnf(w.At, UnusedArgument, "%q of %s means nothing here: no call of policy %s is %s",
+						w.Str, name, p.ir.Name, planeWords(actsOn[name][w.Str]))
+				}
+			}
+		}
+	}
+}
+
+func planeWords(planes []graph.Plane) string {
+	words := make([]string, len(planes))
+	for i, p := range planes {
+		words[i] = string(p)
+	}
+	return strings.Join(words, " or ")
+}
+
 // heldByProxy are headers that frame a message or route it: changing one would
 // break the connection or go round a policy (RFC 9110, section 7.6.1).
 var heldByProxy = map[string]string{
@@ -206,7 +250,7 @@ func changedHeader(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		bag.Errorf(where, BadValue, "%q is not a header name", name).WithHint("letters, digits and !#$%%&'*+-.^_`|~ (RFC 9110)")
 	case heldByProxy[lower] != "":
 		bag.Errorf(where, BadValue, "the header %q can't be changed: %s", name, heldByProxy[lower])
-	case strings.HasPrefix(lower, "x-envoy-"):
+	case strings.HasPrefix(lower, "x-envoy-") || strings.HasPrefix(lower, "x-admc-"):
 		bag.Errorf(where, BadValue, "the header %q can't be changed: it steers the proxy itself", name)
 	case name != lower:
 		bag.Errorf(where, BadValue, "the header name %q is not in lower case", name).
