@@ -9,8 +9,8 @@ import (
 	"admc.dev/admc/lang/syntax"
 )
 
-// A call is one typed action of a policy with what it does to a message.
-type call struct {
+// A typedCall is one action of a policy with what it does to a message.
+type typedCall struct {
 	ir   *ir.Action
 	act  *action
 	node *syntax.Call
@@ -19,7 +19,7 @@ type call struct {
 }
 
 // call types one call; nil when it is wrong, which is then reported.
-func (c *checker) call(n *syntax.Call) *call {
+func (c *checker) call(n *syntax.Call) *typedCall {
 	a := c.lib.actions[n.Name.Name]
 	if a == nil {
 		if !c.declared[n.Name.Name] {
@@ -38,7 +38,7 @@ func (c *checker) call(n *syntax.Call) *call {
 	if after, _ := c.bag.Count(); after > before {
 		return nil
 	}
-	return &call{
+	return &typedCall{
 		ir:     &ir.Action{Decl: a.decl, Args: args, At: n.Name.At},
 		act:    a,
 		node:   n,

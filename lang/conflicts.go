@@ -4,14 +4,14 @@ import "fmt"
 
 // A clash is two actions of which only one can hold for a request.
 type clash struct {
-	a, b *call
+	a, b *typedCall
 	why  string
 }
 
 // clashing says why a and b can't both hold; "" when they can. Two writes of one
 // part in one phase leave the last; in two phases the order says which is meant,
 // and two actions that read what they write (append) build on each other.
-func clashing(a, b *call) string {
+func clashing(a, b *typedCall) string {
 	da, db := a.act.decl, b.act.decl
 	if a.act == b.act && da.Single {
 		return fmt.Sprintf("only one %s can hold for a request", da.Name)
@@ -64,7 +64,7 @@ func (j *joiner) clashes(x, y *obligation, r *relation, call int32) {
 	}
 }
 
-func inSource(a, b *call) (first, second *call) {
+func inSource(a, b *typedCall) (first, second *typedCall) {
 	if b.ir.At.Compare(a.ir.At) < 0 {
 		return b, a
 	}

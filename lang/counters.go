@@ -16,7 +16,7 @@ import (
 
 // counter excludes the sides at which an action's counter would not be shared
 // as its scope says. An end outside the mesh decides before replicas do.
-func (v *verdicts) counter(o *obligation, t *call) {
+func (v *verdicts) counter(o *obligation, t *typedCall) {
 	scope := t.ir.Args[t.act.decl.Scope]
 	at := place(scope, t.ir.At)
 	name, port := t.act.decl.Name, portName(o.ir)
@@ -72,13 +72,13 @@ func replicaText(s *graph.Service) string {
 // A division is one action's budget in the ADMs of services with several
 // replicas.
 type division struct {
-	call    *call
+	call    *typedCall
 	holders []*graph.Service
 }
 
 // divide notes which services' replicas divide the budget of an obligation that
 // has one side left. With both sides left every end has one replica.
-func (v *verdicts) divide(o *obligation, t *call) {
+func (v *verdicts) divide(o *obligation, t *typedCall) {
 	if t.ir.Args[t.act.decl.Scope].Str == "pod" {
 		return
 	}

@@ -14,7 +14,7 @@ import (
 type obligation struct {
 	ir     *ir.Obligation
 	policy *policy
-	acts   []*call
+	acts   []*typedCall
 	key    portKey
 	calls  []int32 // of ir.Edges, in the same order; ascending
 	// reads are the parts that the conditions of its edges look at, and their
@@ -40,7 +40,7 @@ func (c *checker) form(p *policy) {
 	if len(live) > 0 {
 		c.unusedArguments(p, live)
 	}
-	var one, both []*call
+	var one, both []*typedCall
 	w := &verdicts{c: c, p: p}
 	for len(live) > 0 {
 		n := 1
@@ -68,7 +68,7 @@ func (c *checker) form(p *policy) {
 	w.report()
 }
 
-func (c *checker) oblige(w *verdicts, acts []*call, edges []liveEdge, both bool) {
+func (c *checker) oblige(w *verdicts, acts []*typedCall, edges []liveEdge, both bool) {
 	first := c.g.Calls[edges[0].call]
 	o := &obligation{policy: w.p, acts: slices.Clone(acts), key: portKey{c.idx.number[first.To], first.Port}}
 	o.ir = &ir.Obligation{

@@ -182,7 +182,7 @@ func relate(x, y *obligation) *relation {
 
 // An effect is one action with what its policy's condition reads.
 type effect struct {
-	*call
+	*typedCall
 	o *obligation
 }
 

@@ -21,7 +21,7 @@ func needs(o *obligation) []string {
 	var out []string
 	for _, part := range provided {
 		reads := func(p string) bool { return covers(part, p) }
-		declared := func(t *call) bool { return slices.ContainsFunc(t.act.decl.Needs, reads) }
+		declared := func(t *typedCall) bool { return slices.ContainsFunc(t.act.decl.Needs, reads) }
 		if slices.ContainsFunc(o.reads, reads) || slices.ContainsFunc(o.acts, declared) {
 			out = append(out, part)
 		}
@@ -74,7 +74,7 @@ func (j *joiner) circular(o *obligation, part string) bool {
 }
 
 // inTime reports actions that act before there is anything to read.
-func (j *joiner) inTime(reader, from *obligation, p *call, part string) bool {
+func (j *joiner) inTime(reader, from *obligation, p *typedCall, part string) bool {
 	for _, t := range reader.acts {
 		if !t.act.decl.Wraps && t.ir.Rank > p.ir.Rank {
 			continue
@@ -100,7 +100,7 @@ func (j *joiner) readAt(o *obligation, part string) diag.Span {
 	return o.policy.ir.At
 }
 
-func (j *joiner) same(reader, from *obligation, p *call, part string) {
+func (j *joiner) same(reader, from *obligation, p *typedCall, part string) {
 	j.rows = append(j.rows, &ir.Row{
 		Kind: ir.Same, P: from.ir, Q: reader.ir,
 		Text: fmt.Sprintf("policy %s reads %s, which %s of %s leaves in its proxy", reader.policy.ir.Name, part, p.act.decl.Name, from.policy.ir.Name),
@@ -125,7 +125,7 @@ type toldKey struct {
 }
 
 // provider gives the action of an obligation that provides a part; nil if none.
-func provider(o *obligation, part string) *call {
+func provider(o *obligation, part string) *typedCall {
 	for _, t := range o.acts {
 		if slices.Contains(t.act.decl.Provides, part) {
 			return t

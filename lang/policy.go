@@ -16,7 +16,7 @@ type policy struct {
 	node  *syntax.Policy
 	ir    *ir.Policy
 	bad   bool // reported; it forms no obligations
-	calls []*call
+	calls []*typedCall
 
 	when     *syntax.When
 	compiled map[graph.Plane]*condition // of the planes it touches; nil after an error
@@ -123,7 +123,7 @@ func (c *checker) policy(p *policy) {
 	if p.pins.fail != nil && !p.bad {
 		p.ir.FailClosed = failWord(p.pins.fail) == "closed"
 	}
-	slices.SortStableFunc(p.calls, func(a, b *call) int { return cmp.Compare(a.act.decl.Phase, b.act.decl.Phase) })
+	slices.SortStableFunc(p.calls, func(a, b *typedCall) int { return cmp.Compare(a.act.decl.Phase, b.act.decl.Phase) })
 	for _, t := range p.calls {
 		p.ir.Actions = append(p.ir.Actions, t.ir)
 	}
@@ -243,8 +243,8 @@ func (c *checker) checkUnmatched(p *policy) {
 		return
 	}
 	for _, plane := range []graph.Plane{graph.HTTP, graph.GRPC, graph.TCP} {
-		can := func(t *call) bool { return t.act.decl.Sides[plane] != "" }
-		if !slices.ContainsFunc(p.calls, func(t *call) bool { return !can(t) }) {
+		can := func(t *typedCall) bool { return t.act.decl.Sides[plane] != "" }
+		if !slices.ContainsFunc(p.calls, func(t *typedCall) bool { return !can(t) }) {
 			compileCondition(p.when.Expr, plane, c.bag)
 			return
 		}
@@ -254,11 +254,11 @@ func (c *checker) checkUnmatched(p *policy) {
 // rank numbers the actions of the program in the order in which they act on one
 // request: by phase, then by the policy's name, then as written.
 func rank(policies []*policy) {
-	var all []*call
+	var all []*typedCall
 	for _, p := range policies {
 		all = append(all, p.calls...)
 	}
-	slices.SortStableFunc(all, func(a, b *call) int { return cmp.Compare(a.act.decl.Phase, b.act.decl.Phase) })
+	slices.SortStableFunc(all, func(a, b *typedCall) int { return cmp.Compare(a.act.decl.Phase, b.act.decl.Phase) })
 	for i, t := range all {
 		t.ir.Rank = i
 	}

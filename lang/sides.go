@@ -277,7 +277,7 @@ func wayOut(o *ir.Obligation, rule string) string {
 }
 
 // versions: an action that chooses a version needs the receiver to have it.
-func (v *verdicts) versions(o *obligation, t *call) {
+func (v *verdicts) versions(o *obligation, t *typedCall) {
 	if !slices.Contains(t.writes, "upstream.version") || v.complained(t.act.decl.Name+" "+o.ir.Receiver.NodeName()) {
 		return
 	}

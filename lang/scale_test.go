@@ -1,0 +1,86 @@
+package lang
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/syntax"
+)
+
+// wide makes a graph of n services in layers, each calling a few of the next,
+// with label and name groups, and policies that touch a group, a service or a
+// call each.
+func wide(b *testing.B, services, policies int) (*graph.Graph, *syntax.File) {
+	var y strings.Builder
+	y.WriteString("apiVersion: admc.dev/v1alpha1\nkind: ServiceGraph\nmetadata: {name: wide, namespace: n}\nservices:\n")
+	for i := range services {
+		fmt.Fprintf(&y, "  s%d: {labels: {team: t%d}, ports: [{port: 80, protocol: http}]}\n", i, i%500)
+	}
+	y.WriteString("calls:\n")
+	for i := range services {
+		for k := 1; k <= 3; k++ {
+			if to := i*3 + k; to < services {
+				fmt.Fprintf(&y, "  - {from: s%d, to: s%d}\n", i, to)
+			}
+			if to := i + 7*k; to < services {
+				fmt.Fprintf(&y, "  - {from: s%d, to: s%d}\n", i, to)
+			}
+		}
+	}
+	bag := &diag.Bag{}
+	g := graph.Load(diag.NewSource("wide.yaml", []byte(y.String())), bag)
+	var p strings.Builder
+	for i := range policies {
+		switch i % 4 {
+		case 0:
+			fmt.Fprintf(&p, "policy p%d { on * -> [team=t%d]  rate_limit(5/s) }\n", i, i%500)
+		case 1:
+			fmt.Fprintf(&p, "policy p%d { on * -> s%d  when { request.headers[\"x-a\"] == \"%d\" }  deny() }\n", i, i, i)
+		case 2:
+			fmt.Fprintf(&p, "policy p%d { on s%d -> *  set_header(\"x-p%d\", \"1\") }\n", i, i, i)
+		case 3:
+			fmt.Fprintf(&p, "policy p%d { on * -> {s%d, s%d}  when { source.labels[\"team\"] != \"t3\" }  access_log() }\n", i, i, i*2)
+		}
+	}
+	f := syntax.Parse(diag.NewSource("wide.adm", []byte(p.String())), bag)
+	if bag.HasErrors() {
+		b.Fatal(textOf(bag.All()[:1]))
+	}
+	return g, f
+}
+
+func BenchmarkCheckManyPolicies(b *testing.B) {
+	g, f := wide(b, 5000, 2000)
+	b.ResetTimer()
+	for b.Loop() {
+		bag := &diag.Bag{}
+		p := Check([]*syntax.File{f}, g, bag)
+		if bag.HasErrors() {
+			b.Fatal(textOf(bag.All()[:1]))
+		}
+		b.ReportMetric(float64(len(p.Obligations)), "obligations")
+		b.ReportMetric(float64(len(p.Rows)), "rows")
+	}
+}
+
+// BenchmarkCheckEverywhere is policies of `* -> *`, which touch every call.
+func BenchmarkCheckEverywhere(b *testing.B) {
+	g, _ := wide(b, 5000, 0)
+	var text strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&text, "policy p%d { on * -> *  when { request.headers[\"x-a\"] == \"%d\" && source.service != \"s%d\" }  set_header(\"x-p%d\", \"1\") }\n", i, i, i, i)
+	}
+	f := syntax.Parse(diag.NewSource("everywhere.adm", []byte(text.String())), &diag.Bag{})
+	b.ResetTimer()
+	for b.Loop() {
+		bag := &diag.Bag{}
+		p := Check([]*syntax.File{f}, g, bag)
+		if bag.HasErrors() {
+			b.Fatal(textOf(bag.All()[:1]))
+		}
+		b.ReportMetric(float64(len(p.Obligations)), "obligations")
+	}
+}
