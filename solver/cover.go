@@ -1,6 +1,7 @@
 package solver
 
 import (
+	"cmp"
 	"slices"
 
 	"admc.dev/admc/lang/ir"
@@ -38,7 +39,11 @@ import (
 // Capacities would break it: they limit what is at a node, and then the x
 // matter.
 type cover struct {
-	node   []int32 // the problem's node of each vertex, ascending
+	// node is the problem's node of each vertex. Vertices are numbered in the
+	// order in which equally light covers prefer them: who calls over most
+	// policed edges first, then by name. An ADM beside a caller can serve all
+	// its calls, and a database is the last place where one wants a proxy.
+	node   []int32
 	weight []int64
 	adj    [][]int32 // ascending, without the vertex itself
 	forced []bool    // by node of the problem: y = 1 in every placement
@@ -49,6 +54,7 @@ func newCover(c *closing) *cover {
 	p := c.p
 	g := &cover{forced: forcedNodes(c)}
 	var edges []uint64
+	calls := make([]int32, len(p.Nodes))
 	for i := range p.Obligations {
 		if !c.free(i) {
 			continue
@@ -57,11 +63,12 @@ func newCover(c *closing) *cover {
 		for _, s := range p.Obligations[i].Senders {
 			if !g.forced[r] && !g.forced[s] {
 				edges = append(edges, uint64(min(r, s))<<32|uint64(max(r, s)))
+				calls[s]++
 			}
 		}
 	}
 	slices.Sort(edges)
-	g.addEdges(p, slices.Compact(edges))
+	g.addEdges(p, slices.Compact(edges), calls)
 	return g
 }
 
@@ -85,32 +92,78 @@ func forcedNodes(c *closing) []bool {
 }
 
 // addEdges numbers the nodes that have an edge and fills the adjacency. The
-// edges are pairs of nodes, ascending.
-func (g *cover) addEdges(p *Problem, edges []uint64) {
+// edges are distinct pairs of nodes, calls the policed calls that each makes.
+func (g *cover) addEdges(p *Problem, edges []uint64, calls []int32) {
 	degree := make([]int32, len(p.Nodes))
 	for _, e := range edges {
 		degree[e>>32]++
 		degree[uint32(e)]++
 	}
-	vertex := make([]int32, len(p.Nodes))
-	all := make([]int32, 2*len(edges))
 	for n, d := range degree {
 		if d > 0 {
-			vertex[n] = int32(len(g.node))
 			g.node = append(g.node, int32(n))
-			g.weight = append(g.weight, p.Nodes[n].Weight)
-			g.adj = append(g.adj, all[:0:d])
-			all = all[d:]
 		}
 	}
-	// Two passes keep each list ascending: first the smaller ends, then the
-	// larger.
-	for _, e := range edges {
-		u, v := vertex[e>>32], vertex[uint32(e)]
-		g.adj[v] = append(g.adj[v], u)
+	slices.SortStableFunc(g.node, func(a, b int32) int { return cmp.Compare(calls[b], calls[a]) })
+	vertex := make([]int32, len(p.Nodes))
+	all := make([]int32, 2*len(edges))
+	for v, n := range g.node {
+		vertex[n] = int32(v)
+		g.weight = append(g.weight, p.Nodes[n].Weight)
+		g.adj = append(g.adj, all[:0:degree[n]])
+		all = all[degree[n]:]
 	}
 	for _, e := range edges {
 		u, v := vertex[e>>32], vertex[uint32(e)]
 		g.adj[u] = append(g.adj[u], v)
+		g.adj[v] = append(g.adj[v], u)
+	}
+	for v := range g.adj {
+		slices.Sort(g.adj[v])
+	}
+}
+
+// prefer exchanges vertices of a least cover for others that it prefers: v for
+// its only neighbour outside the cover, if that weighs the same. Each exchange
+// makes the sum of the numbers of the vertices smaller, so it ends.
+func (g *cover) prefer(in []bool) {
+	var queue []int32
+	for v := range in {
+		queue = append(queue, int32(v))
+	}
+	for len(queue) > 0 {
+		v := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		if u, ok := g.exchange(in, v); ok {
+			in[v], in[u] = false, true
+			queue = append(append(queue, g.adj[u]...), g.adj[v]...)
+		}
+	}
+}
+
+func (g *cover) exchange(in []bool, v int32) (int32, bool) {
+	if !in[v] {
+		return 0, false
+	}
+	only := int32(-1)
+	for _, u := range g.adj[v] {
+		if in[u] {
+			continue
+		}
+		if only >= 0 || u > v || g.weight[u] != g.weight[v] {
+			return 0, false
+		}
+		only = u
+	}
+	return only, only >= 0
+}
+
+// dropWeightless takes out what costs nothing and covers nothing: a service of
+// cost 0 gets no ADM for that alone.
+func (g *cover) dropWeightless(in []bool) {
+	for v := len(in) - 1; v >= 0; v-- {
+		if in[v] && g.weight[v] == 0 && !slices.ContainsFunc(g.adj[v], func(u int32) bool { return !in[u] }) {
+			in[v] = false
+		}
 	}
 }

@@ -14,6 +14,9 @@ func (native) Name() string { return "native" }
 func (native) solve(ctx context.Context, k *part) ([]bool, error) {
 	in := greedyCover(k)
 	s := &search{ctx: ctx}
+	if p := k.pack(k.cost(in)); p != nil && p.sum() > float64(k.cost(in)-1)+1e-4 && roundedUp(p.multipliers()) >= k.cost(in) {
+		return in, ctx.Err()
+	}
 	if better, ok := s.component(k, k.cost(in)); ok {
 		in = better
 	}

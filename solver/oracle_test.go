@@ -86,7 +86,7 @@ func randomTown(rnd *rand.Rand) *town {
 	for i := range services {
 		s := t.service(fmt.Sprintf("s%d", i))
 		s.MaxReplicas = 1 + rnd.Intn(4)
-		s.Cost = graph.Decimal{Set: rnd.Intn(3) > 0, Units: int64(rnd.Intn(40)), Scale: rnd.Intn(2)}
+		s.Cost = graph.Decimal{Set: rnd.Intn(3) > 0, Units: int64(rnd.Intn(12)), Scale: rnd.Intn(2)}
 		switch rnd.Intn(12) {
 		case 0:
 			s.ADM = graph.ADMNever

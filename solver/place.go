@@ -126,21 +126,12 @@ func (g *cover) solve(ctx context.Context, e engine) ([]bool, []row, error) {
 		for i, v := range k.vertex {
 			in[v] = sub[i]
 		}
-		rows = append(rows, k.prove()...)
+		rows = append(rows, k.prove(k.cost(sub))...)
 	}
 	r.cover(in)
+	g.prefer(in)
 	g.dropWeightless(in)
 	return in, r.lift(rows), nil
-}
-
-// dropWeightless takes out what costs nothing and covers nothing: a service of
-// cost 0 gets no ADM for that alone.
-func (g *cover) dropWeightless(in []bool) {
-	for v := range in {
-		if in[v] && g.weight[v] == 0 && !slices.ContainsFunc(g.adj[v], func(u int32) bool { return !in[u] }) {
-			in[v] = false
-		}
-	}
 }
 
 // sides chooses for the free obligations: ingress where the receiver has an

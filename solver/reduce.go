@@ -308,6 +308,8 @@ type part struct {
 	vertex []int32 // the reducer's vertex of each, ascending
 	weight []int64
 	adj    [][]int32
+
+	packed *packing // made once
 }
 
 // parts gives the components of what is left, by their smallest vertex.

@@ -1,0 +1,220 @@
+package solver
+
+import (
+	"math"
+	"slices"
+)
+
+// A packing is the linear relaxation of a part's cover with edge, clique and
+// odd cycle rows, seen from its dual: find multipliers of the rows, none
+// negative, that use of no vertex more than it weighs, with the largest sum of
+// multiplier times right side. It is solved by the simplex method with rows
+// added as they are found (as columns, so that every basis stays feasible):
+// the prices y of the vertices are the fractional cover, and a row that y
+// breaks is one whose multiplier is worth raising.
+//
+// Everything is in floats and nothing is trusted: multipliers() rounds to
+// integers that are then checked, and a poor solution only gives a poor bound.
+type packing struct {
+	k      *part
+	rows   []row
+	have   map[string]bool
+	basis  []int32     // row at each position; ^v: the slack of vertex v
+	inv    [][]float64 // inverse of the basis
+	value  []float64   // of what is at each position
+	y      []float64
+	column []float64 // of the entering row, in the basis
+	pivots int
+}
+
+const (
+	tolerance = 1e-7
+	// maxPack bounds the vertices of a part for which a packing is made: each
+	// pivot may take the square of it.
+	maxPack = 700
+	// packRounds bounds how often rows are looked for.
+	packRounds = 60
+)
+
+// pack gives the packing of a part, nil for one that is too large. enough ends
+// it early: once its bound, rounded up, reaches that.
+func (k *part) pack(enough int64) *packing {
+	n := len(k.weight)
+	if n > maxPack || k.packed != nil {
+		return k.packed
+	}
+	p := &packing{k: k, have: map[string]bool{}, basis: make([]int32, n), inv: make([][]float64, n),
+		value: make([]float64, n), y: make([]float64, n), column: make([]float64, n)}
+	all := make([]float64, n*n)
+	for v := range n {
+		p.basis[v] = ^int32(v)
+		p.inv[v] = all[v*n : (v+1)*n]
+		p.inv[v][v] = 1
+		// Equal weights make the simplex method turn in place; unequal ones by
+		// far less than a rounding step don't.
+		p.value[v] = float64(k.weight[v]) * (1 + 1e-9*float64(v*7919%1009))
+	}
+	for _, r := range cliques(k) {
+		p.add(r)
+	}
+	for u, list := range k.adj {
+		for _, v := range list {
+			if v > int32(u) {
+				p.add(newRow(rowEdge, 0, int32(u), v))
+			}
+		}
+	}
+	for range packRounds {
+		p.maximise()
+		if p.sum() > float64(enough-1)+1e-4 || !p.separate() {
+			break
+		}
+	}
+	k.packed = p
+	return p
+}
+
+func (p *packing) add(r row) bool {
+	key := make([]byte, 0, 4*len(r.at)+1)
+	sorted := slices.Sorted(slices.Values(r.at))
+	for _, v := range sorted {
+		key = append(key, byte(v), byte(v>>8), byte(v>>16))
+	}
+	key = append(key, byte(r.kind))
+	if p.have[string(key)] {
+		return false
+	}
+	p.have[string(key)] = true
+	p.rows = append(p.rows, r)
+	return true
+}
+
+// sum is the packing's value.
+func (p *packing) sum() float64 {
+	sum := 0.0
+	for i, b := range p.basis {
+		if b >= 0 {
+			sum += p.value[i] * float64(p.rows[b].atLeast())
+		}
+	}
+	return sum
+}
+
+// gain is by how much y breaks a row.
+func (p *packing) gain(r *row) float64 {
+	short := float64(r.atLeast())
+	for _, v := range r.at {
+		short -= p.y[v]
+	}
+	return short
+}
+
+// maximise pivots until no row is worth raising.
+func (p *packing) maximise() {
+	for limit := 40 * len(p.y); limit > 0; limit-- {
+		best, gain := int32(0), tolerance
+		for i := range p.rows {
+			if g := p.gain(&p.rows[i]); g > gain {
+				best, gain = int32(i), g
+			}
+		}
+		for v, y := range p.y {
+			if -y > gain {
+				best, gain = ^int32(v), -y
+			}
+		}
+		if gain == tolerance || !p.enter(best, gain) {
+			return
+		}
+	}
+}
+
+// enter raises one row or slack as far as the basis allows.
+func (p *packing) enter(what int32, gain float64) bool {
+	for i, line := range p.inv {
+		if what < 0 {
+			p.column[i] = line[^what]
+			continue
+		}
+		sum := 0.0
+		for _, v := range p.rows[what].at {
+			sum += line[v]
+		}
+		p.column[i] = sum
+	}
+	leave, step := -1, math.Inf(1)
+	for i, c := range p.column {
+		if c > tolerance {
+			if s := p.value[i] / c; s < step-1e-12 || s < step+1e-12 && leave >= 0 && c > p.column[leave] {
+				leave, step = i, s
+			}
+		}
+	}
+	if leave < 0 {
+		return false
+	}
+	p.pivot(leave, max(0, step), gain)
+	p.basis[leave] = what
+	return true
+}
+
+func (p *packing) pivot(leave int, step, gain float64) {
+	p.pivots++
+	line := p.inv[leave]
+	scale := 1 / p.column[leave]
+	for j := range line {
+		line[j] *= scale
+	}
+	for i, c := range p.column {
+		if i == leave || c == 0 {
+			continue
+		}
+		p.value[i] -= c * step
+		other := p.inv[i]
+		for j, x := range line {
+			if x != 0 {
+				other[j] -= c * x
+			}
+		}
+	}
+	p.value[leave] = step
+	for j, x := range line {
+		p.y[j] += gain * x
+	}
+}
+
+// multipliers rounds the packing to rows that keep to the weights in integers.
+func (p *packing) multipliers() []row {
+	left := make([]int64, len(p.y))
+	for v, w := range p.k.weight {
+		left[v] = w * denominator
+	}
+	var out []row
+	for i, b := range p.basis {
+		if b < 0 {
+			continue
+		}
+		r := p.rows[b]
+		r.times = int64(math.Round(p.value[i] * denominator))
+		for _, v := range r.at {
+			r.times = min(r.times, left[v])
+		}
+		if r.times <= 0 {
+			continue
+		}
+		for _, v := range r.at {
+			left[v] -= r.times
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// roundedUp is the bound that rows with multipliers prove.
+func roundedUp(rows []row) int64 {
+	sum := int64(0)
+	for i := range rows {
+		sum += rows[i].times * rows[i].atLeast()
+	}
+	return (sum + denominator - 1) / denominator
+}
