@@ -1,0 +1,36 @@
+package envoy
+
+// A lowering turns one action into configuration. A nil function: Envoy has no
+// way to do the action on that plane.
+type lowering struct {
+	http func(h *httpChain, c *call) // http and grpc
+	tcp  func(t *tcpChain, c *call)
+	// wrapper: stands outside everything that acts on the edge.
+	wrapper bool
+	// writes gives the parts of the request that the action changes, as
+	// ir.Condition.Reads spells them.
+	writes func(c *call) []string
+	// commutes reports whether the action gives the same outcome in front of a
+	// wrapper as behind it; nil: never.
+	commutes func(c *call, wrapper *call) bool
+}
+
+// lowerings is every action this backend knows.
+var lowerings = map[string]*lowering{
+	"deny":            {http: denyHTTP, tcp: denyTCP},
+	"rate_limit":      {http: rateLimitHTTP, tcp: rateLimitTCP},
+	"set_header":      {http: setHeader, writes: headerWritten, commutes: requestOnly},
+	"append_header":   {http: appendHeader, writes: headerWritten, commutes: requestOnly},
+	"remove_header":   {http: removeHeader, writes: headerWritten, commutes: requestOnly},
+	"timeout":         {http: timeoutHTTP, wrapper: true},
+	"idle_timeout":    {http: idleTimeoutHTTP, tcp: idleTimeoutTCP, wrapper: true},
+	"retry":           {http: retryHTTP, wrapper: true},
+	"connect_timeout": {http: connectTimeoutHTTP, tcp: connectTimeoutTCP, commutes: always},
+	"route":           {http: routeHTTP, tcp: routeTCP, commutes: always},
+	"split":           {http: splitHTTP, tcp: splitTCP, commutes: always},
+	"fault":           {http: faultHTTP},
+	"jwt":             {http: jwtHTTP, writes: jwtWrites},
+	"access_log":      {http: accessLogHTTP, tcp: accessLogTCP},
+}
+
+func always(*call, *call) bool { return true }

@@ -1,0 +1,101 @@
+package envoy
+
+import (
+	"maps"
+	"slices"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	internalv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/bootstrap/internal_listener/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"sigs.k8s.io/yaml"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/diag"
+)
+
+// adm collects the parts of one bootstrap.
+type adm struct {
+	*layout.ADM
+	bag       *diag.Bag
+	listeners []*listenerv3.Listener
+	clusters  map[string]*clusterv3.Cluster // by name; only those that something refers to
+	chained   bool                          // some listener is internal
+}
+
+func newADM(a *layout.ADM, bag *diag.Bag) *adm {
+	return &adm{ADM: a, bag: bag, clusters: map[string]*clusterv3.Cluster{}}
+}
+
+// bootstrap lowers every listener. There is no admin interface: nothing in the
+// pod may reconfigure or stop the proxy.
+func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
+	for _, l := range a.Listeners {
+		if l.Protocol.Plane() == graph.TCP {
+			a.tcpListener(l)
+		} else {
+			a.httpListener(l)
+		}
+	}
+	a.listeners = append(a.listeners, a.readyListener())
+	boot := &bootstrapv3.Bootstrap{
+		Node:            &corev3.Node{Id: a.Service.Name, Cluster: "admc"},
+		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Listeners: a.listeners},
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.clusters)) {
+		boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
+	}
+	if a.chained {
+		boot.BootstrapExtensions = []*corev3.TypedExtensionConfig{
+			extension("envoy.bootstrap.internal_listener", &internalv3.InternalListener{}),
+		}
+	}
+	return boot
+}
+
+// readyListener answers the startup probe. Envoy opens its static listeners
+// together, when all of them are configured, so an answer here means that the
+// policed ports are listened to as well.
+func (a *adm) readyListener() *listenerv3.Listener {
+	answer := func(match *routev3.RouteMatch, status uint32) *routev3.Route {
+		return &routev3.Route{Match: match, Action: &routev3.Route_DirectResponse{
+			DirectResponse: &routev3.DirectResponseAction{Status: status},
+		}}
+	}
+	hcm := &hcmv3.HttpConnectionManager{
+		StatPrefix: "ready",
+		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
+			Name: "ready",
+			VirtualHosts: []*routev3.VirtualHost{{Name: "ready", Domains: []string{"*"}, Routes: []*routev3.Route{
+				answer(&routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: layout.ReadyPath}}, 200),
+				answer(&routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}, 404),
+			}}},
+		}},
+		HttpFilters: []*hcmv3.HttpFilter{httpFilter("router", &routerv3.Router{})},
+	}
+	return &listenerv3.Listener{
+		Name:         "ready",
+		Address:      address("0.0.0.0", a.ReadyPort),
+		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{networkFilter("http", hcm)}}},
+	}
+}
+
+// render gives the file: a header line and YAML with sorted keys. protojson's
+// white space differs from binary to binary; the YAML made from it does not.
+func render(header string, boot *bootstrapv3.Bootstrap) []byte {
+	js, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(boot)
+	if err != nil {
+		panic(err)
+	}
+	text, err := yaml.JSONToYAML(js)
+	if err != nil {
+		panic(err)
+	}
+	return append([]byte("# "+header+"\n"), text...)
+}

@@ -1,0 +1,111 @@
+package envoy
+
+import (
+	"slices"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	statev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/set_filter_state/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	netstatev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/set_filter_state/v3"
+)
+
+// Wrappers (timeout, retry, idle_timeout) stand outside everything that acts on
+// the edge: each attempt is counted, delayed and judged, as it is when the other
+// actions are at the receiver. Envoy's filters run before its router, which
+// holds the wrappers. So where one of the other actions would come out
+// differently, the listener's router passes each attempt to an internal
+// listener, which has all the other actions and then dials the receiver.
+
+// chained divides calls into those of the listener and those of the internal
+// listener behind it; the second list is empty where none is needed.
+func chained(calls []*call) (front, behind []*call) {
+	for _, c := range calls {
+		if c.low.wrapper {
+			front = append(front, c)
+		} else {
+			behind = append(behind, c)
+		}
+	}
+	needed := slices.ContainsFunc(front, func(w *call) bool {
+		return slices.ContainsFunc(behind, func(c *call) bool {
+			return c.low.commutes == nil || !c.low.commutes(c, w)
+		})
+	})
+	if !needed {
+		return calls, nil
+	}
+	return front, behind
+}
+
+// requestOnly is for actions that change a header: in front of a wrapper they
+// come out the same if the header is the request's and the wrapper's condition
+// doesn't read it. An answer of the wrapper's own (504) would get a response
+// header that it doesn't have when the action is at the receiver.
+func requestOnly(c, w *call) bool {
+	return c.str("of") == "request" && (w.when == nil || !w.when.readsAny(c.low.writes(c)))
+}
+
+// Filter state from which an internal listener's original_dst takes the
+// addresses of the connection.
+const (
+	localAddressKey  = "envoy.filters.listener.original_dst.local_ip"
+	remoteAddressKey = "envoy.filters.listener.original_dst.remote_ip"
+)
+
+// carryAddresses hands the addresses of a connection on to the attempts made
+// for it.
+func carryAddresses() *listenerv3.Filter {
+	carry := func(key, value string) *statev3.FilterStateValue {
+		v := stateValue(key, value)
+		v.FactoryKey = ""
+		v.SharedWithUpstream = statev3.FilterStateValue_ONCE
+		return v
+	}
+	return networkFilter("original_dst", &netstatev3.Config{OnNewConnection: []*statev3.FilterStateValue{
+		carry(localAddressKey, "%DOWNSTREAM_LOCAL_ADDRESS%"),
+		carry(remoteAddressKey, "%DOWNSTREAM_REMOTE_ADDRESS%"),
+	}})
+}
+
+// internalListener is the one behind a wrapper.
+func (h *httpChain) internalListener() *listenerv3.Listener {
+	h.reportFailures()
+	return &listenerv3.Listener{
+		Name:              h.name,
+		ListenerSpecifier: &listenerv3.Listener_InternalListener{InternalListener: &listenerv3.Listener_InternalListenerConfig{}},
+		ListenerFilters:   []*listenerv3.ListenerFilter{originalDst()},
+		FilterChains:      []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{networkFilter("http", h.manager())}}},
+	}
+}
+
+// failureHeader tells the listener in front why the receiver gave no answer: it
+// only sees the 503 that Envoy made of it, and `retry` tells a connection that
+// failed from one that broke. It is taken out there.
+const failureHeader = "x-admc-failure"
+
+// failures that retry tells apart, by Envoy's response flags or code details.
+var failures = []struct {
+	name   string
+	filter *accesslogv3.AccessLogFilter
+}{
+	{"refused-stream", celLogFilter(`response.code_details.contains("remote_refused_stream_reset")`)},
+	{"connect-failure", flagFilter("UF")},
+	{"reset", flagFilter("UC", "UR", "LR")},
+}
+
+func (h *httpChain) reportFailures() {
+	for _, f := range failures {
+		h.replies = append(h.replies, &hcmv3.ResponseMapper{
+			Filter:       f.filter,
+			HeadersToAdd: []*corev3.HeaderValueOption{added(failureHeader, f.name, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD)},
+		})
+	}
+}
+
+func flagFilter(flags ...string) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ResponseFlagFilter{
+		ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{Flags: flags},
+	}}
+}

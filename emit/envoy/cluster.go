@@ -1,0 +1,131 @@
+package envoy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	internalv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/internal_upstream/v3"
+	rawv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/raw_buffer/v3"
+	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
+)
+
+// patience is how long a connection to a service may take to be made where no
+// policy says: what Linux gives a connect(2) with its six retries. Envoy's own
+// default of five seconds is nobody's policy.
+const patience = 127 * time.Second
+
+// protocolOptionsKey is where a cluster keeps its HTTP options.
+const protocolOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+// receiver is a way to the pods of a listener's receiver.
+type receiver struct {
+	plane   graph.Plane
+	version string        // "": the address that was dialled
+	connect time.Duration // 0: patience
+}
+
+// clusterFor gives the name of a cluster, and makes it where it isn't there yet.
+// Listeners share the clusters that dial the original address: those have no
+// state of their own.
+func (a *adm) clusterFor(l *layout.Listener, r receiver) string {
+	name := "original_dst_" + string(r.plane)
+	c := &clusterv3.Cluster{
+		ClusterDiscoveryType:                  &clusterv3.Cluster_Type{Type: clusterv3.Cluster_ORIGINAL_DST},
+		LbPolicy:                              clusterv3.Cluster_CLUSTER_PROVIDED,
+		ConnectionPoolPerDownstreamConnection: true,
+	}
+	if r.version != "" {
+		svc := l.Receiver.(*graph.Service)
+		name = fmt.Sprintf("%s_%d_%s", layout.FileName(svc.Name), l.ReceiverPort, r.version)
+		c = &clusterv3.Cluster{
+			ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS},
+			LoadAssignment:       endpoint(name, address(layout.VersionHost(svc, r.version), l.ReceiverPort)),
+		}
+	}
+	if r.connect == 0 {
+		r.connect = patience
+	} else {
+		name += "_within_" + strings.ReplaceAll(r.connect.String(), ".", "_")
+		if c.LoadAssignment != nil {
+			c.LoadAssignment.ClusterName = name
+		}
+	}
+	c.Name = name
+	c.ConnectTimeout = seconds(r.connect)
+	a.put(c, r.plane)
+	return name
+}
+
+// put adds a cluster with what all of them have: limits that limit nothing, and
+// the upstream speaking the protocol that came in.
+func (a *adm) put(c *clusterv3.Cluster, plane graph.Plane) {
+	c.CircuitBreakers = &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
+		MaxConnections: u32(maxConcurrent), MaxPendingRequests: u32(maxConcurrent),
+		MaxRequests: u32(maxConcurrent), MaxRetries: u32(maxConcurrent),
+	}}}
+	if plane != graph.TCP {
+		common := commonOptions()
+		common.MaxResponseHeadersKb = u32(maxHeadersKB)
+		options := &upstreamv3.HttpProtocolOptions{CommonHttpProtocolOptions: common}
+		if plane == graph.GRPC {
+			options.UpstreamProtocolOptions = &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{
+				ExplicitHttpConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
+					ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: http2Options()},
+				},
+			}
+		} else {
+			options.UpstreamProtocolOptions = &upstreamv3.HttpProtocolOptions_UseDownstreamProtocolConfig{
+				UseDownstreamProtocolConfig: &upstreamv3.HttpProtocolOptions_UseDownstreamHttpConfig{
+					HttpProtocolOptions: http1Options(), Http2ProtocolOptions: http2Options(),
+				},
+			}
+		}
+		c.TypedExtensionProtocolOptions = map[string]*anypb.Any{protocolOptionsKey: typed(options)}
+	}
+	a.clusters[c.Name] = c
+}
+
+// attemptCluster leads to an internal listener: one more pass through the
+// proxy for each attempt.
+func (a *adm) attemptCluster(listener string, plane graph.Plane) string {
+	a.chained = true
+	a.put(&clusterv3.Cluster{
+		Name:                                  listener,
+		ClusterDiscoveryType:                  &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
+		ConnectTimeout:                        seconds(patience),
+		ConnectionPoolPerDownstreamConnection: true,
+		LoadAssignment: endpoint(listener, &corev3.Address{Address: &corev3.Address_EnvoyInternalAddress{
+			EnvoyInternalAddress: &corev3.EnvoyInternalAddress{
+				AddressNameSpecifier: &corev3.EnvoyInternalAddress_ServerListenerName{ServerListenerName: listener},
+			},
+		}}),
+		TransportSocket: &corev3.TransportSocket{
+			Name: "envoy.transport_sockets.internal_upstream",
+			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: typed(&internalv3.InternalUpstreamTransport{
+				TransportSocket: &corev3.TransportSocket{
+					Name:       "envoy.transport_sockets.raw_buffer",
+					ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: typed(&rawv3.RawBuffer{})},
+				},
+			})},
+		},
+	}, plane)
+	return listener
+}
+
+func endpoint(cluster string, at *corev3.Address) *endpointv3.ClusterLoadAssignment {
+	return &endpointv3.ClusterLoadAssignment{
+		ClusterName: cluster,
+		Endpoints: []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{{
+			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: at}},
+		}}}},
+	}
+}

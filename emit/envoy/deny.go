@@ -1,0 +1,64 @@
+package envoy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	celv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/filters/cel/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	directv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/direct_response/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+)
+
+// grpcCodes in the order of their numbers (google.rpc.Code).
+var grpcCodes = []string{
+	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+	"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+}
+
+// denyHTTP: deny(status, body, code). The filter stands in its place among the
+// others, so that nothing after it counts the request; it always answers 403,
+// and the reply is rewritten by the details that name the policy.
+func denyHTTP(h *httpChain, c *call) {
+	anyone := &rbacconfigv3.Policy{
+		Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_Any{Any: true}}},
+		Principals:  []*rbacconfigv3.Principal{{Identifier: &rbacconfigv3.Principal_Any{Any: true}}},
+	}
+	h.add(c, &rbacv3.RBAC{
+		Rules:           &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: map[string]*rbacconfigv3.Policy{c.name: anyone}},
+		RulesStatPrefix: c.policy().Name + ".",
+	})
+	reply := &hcmv3.ResponseMapper{
+		Filter: celLogFilter(fmt.Sprintf("response.code_details == %s", celString("rbac_access_denied_matched_policy["+c.name+"]"))),
+		// An empty inline_string would leave the body as it is.
+		BodyFormatOverride: format(escapeFormat(c.str("body"))),
+	}
+	if h.grpc {
+		reply.HeadersToAdd = grpcStatus(strconv.Itoa(slices.Index(grpcCodes, c.str("code"))))
+	} else {
+		reply.StatusCode = u32(uint32(c.num("status")))
+	}
+	h.replies = append(h.replies, reply)
+}
+
+// denyTCP closes the connection as soon as it is accepted. It ends the filter
+// chain: there is no tcp_proxy behind it that could connect. (A network RBAC
+// filter acts on the first bytes of the client, and so lets the greeting of a
+// server that speaks first go out.)
+func denyTCP(t *tcpChain, c *call) {
+	t.end(c, &directv3.Config{})
+}
+
+// celLogFilter is a condition on a finished request or a local reply.
+func celLogFilter(expr string) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ExtensionFilter{
+		ExtensionFilter: &accesslogv3.ExtensionFilter{
+			Name:       "cel",
+			ConfigType: &accesslogv3.ExtensionFilter_TypedConfig{TypedConfig: typed(&celv3.ExpressionFilter{Expression: expr})},
+		},
+	}}
+}

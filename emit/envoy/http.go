@@ -1,0 +1,166 @@
+package envoy
+
+import (
+	"slices"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	originaldstv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/original_dst/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
+)
+
+// httpChain is one HTTP connection manager while it is built. Lowerings add to
+// it in the order of the ranks.
+type httpChain struct {
+	*adm
+	l       *layout.Listener
+	name    string // of the Envoy listener
+	grpc    bool
+	calls   []*call // those lowered here
+	all     []*call // those of the whole listener
+	filters []*hcmv3.HttpFilter
+	replies []*hcmv3.ResponseMapper
+	logs    []*accesslogv3.AccessLog
+	routes  []routeOp
+	decided map[string]bool // policies whose `when` filter is in place
+	mapped  map[string]bool // local replies that are mapped already
+	next    string          // name of the internal listener behind this one; "": the receiver
+}
+
+// httpListener lowers a listener of the http or grpc plane.
+func (a *adm) httpListener(l *layout.Listener) {
+	calls := a.calls(l)
+	front, behind := chained(calls)
+	outer := a.newHTTPChain(l, l.Name, front, calls)
+	listener := &listenerv3.Listener{
+		Name:            l.Name,
+		Address:         address("127.0.0.1", l.Port),
+		ListenerFilters: []*listenerv3.ListenerFilter{originalDst()},
+		Metadata:        policyMetadata(calls),
+	}
+	if len(behind) == 0 {
+		listener.FilterChains = []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{networkFilter("http", outer.manager())}}}
+		a.listeners = append(a.listeners, listener)
+		return
+	}
+	outer.next = l.Name + "_attempt"
+	listener.FilterChains = []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{
+		carryAddresses(), networkFilter("http", outer.manager()),
+	}}}
+	inner := a.newHTTPChain(l, outer.next, behind, calls)
+	a.listeners = append(a.listeners, listener, inner.internalListener())
+}
+
+func (a *adm) newHTTPChain(l *layout.Listener, name string, calls, all []*call) *httpChain {
+	return &httpChain{
+		adm: a, l: l, name: name, grpc: l.Protocol.Plane() == graph.GRPC, calls: calls, all: all, decided: map[string]bool{}, mapped: map[string]bool{},
+	}
+}
+
+// add appends an HTTP filter that acts for a call: always, or when the call's
+// policy applies.
+func (h *httpChain) add(c *call, filter proto.Message) {
+	if c.when != nil {
+		filter = onlyIf(c.when.holds(), c.name, filter)
+	}
+	h.filters = append(h.filters, httpFilter(c.name, filter))
+}
+
+// lower runs the lowerings. A policy's condition is decided as early as nothing
+// before it changes what it reads: at the top, or just before its first action.
+func (h *httpChain) lower() {
+	for i, c := range h.calls {
+		if c.when != nil && !c.when.late() && !h.writtenBefore(c, i) {
+			h.decide(c.when)
+		}
+	}
+	for _, c := range h.calls {
+		if c.when != nil && !c.when.late() {
+			h.decide(c.when)
+		}
+		c.low.http(h, c)
+	}
+}
+
+// writtenBefore reports whether one of the first n calls is of another policy
+// and changes what the condition of c reads.
+func (h *httpChain) writtenBefore(c *call, n int) bool {
+	return slices.ContainsFunc(h.calls[:n], func(d *call) bool {
+		return d.low.writes != nil && d.when != c.when && c.when.readsAny(d.low.writes(d))
+	})
+}
+
+func (h *httpChain) decide(w *when) {
+	if h.decided[w.policy] {
+		return
+	}
+	h.decided[w.policy] = true
+	h.filters = append(h.filters, httpFilter(w.policy+"/when", w.decide()))
+}
+
+// manager builds the connection manager: everything in it that is no policy's
+// is there to pass requests on as they came.
+func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
+	h.lower()
+	m := passThrough(h.name)
+	m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: h.routeConfig()}
+	m.AccessLog = h.logs
+	m.HttpFilters = append(m.HttpFilters, h.filters...)
+	m.HttpFilters = append(m.HttpFilters, httpFilter("router", &routerv3.Router{SuppressEnvoyHeaders: true}))
+	if len(h.replies) > 0 {
+		m.LocalReplyConfig = &hcmv3.LocalReplyConfig{Mappers: h.replies}
+	}
+	whens := h.whens()
+	if slices.ContainsFunc(whens, (*when).sampled) {
+		m.GenerateRequestId = yes()
+		m.RequestIdExtension = keepRequestID()
+	}
+	if slices.ContainsFunc(whens, func(w *when) bool { return w.readsAny(pathParts) }) {
+		normalizePath(m)
+	}
+	return m
+}
+
+// pathParts are the attributes that a request's path decides. Where a decision
+// reads one, the path is normalised, so that no other spelling of it walks
+// round the decision.
+var pathParts = []string{"request.path", "request.url_path", "grpc.service", "grpc.method"}
+
+// whens of the listener's calls. Both halves of a chain normalise the path and
+// both keep the request's id.
+func (h *httpChain) whens() []*when {
+	var out []*when
+	for _, c := range h.all {
+		if c.when != nil {
+			out = append(out, c.when)
+		}
+	}
+	return out
+}
+
+func httpFilter(name string, m proto.Message) *hcmv3.HttpFilter {
+	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: typed(m)}}
+}
+
+func networkFilter(name string, m proto.Message) *listenerv3.Filter {
+	return &listenerv3.Filter{Name: name, ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: typed(m)}}
+}
+
+// originalDst restores the address that was dialled before the redirect.
+func originalDst() *listenerv3.ListenerFilter {
+	return &listenerv3.ListenerFilter{
+		Name:       "original_dst",
+		ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: typed(&originaldstv3.OriginalDst{})},
+	}
+}
+
+// added is a header to set or append.
+func added(name, value string, how corev3.HeaderValueOption_HeaderAppendAction) *corev3.HeaderValueOption {
+	return &corev3.HeaderValueOption{Header: &corev3.HeaderValue{Key: name, Value: value}, AppendAction: how}
+}

@@ -1,0 +1,53 @@
+package envoy
+
+import (
+	"strconv"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"admc.dev/admc/lang/ir"
+)
+
+// metadataKey is the filter_metadata namespace of what admc writes.
+const metadataKey = "admc"
+
+// policyMetadata says, on a listener or route, which policies it enforces and
+// where each is written, so that an operator who reads the configuration finds
+// the line. Policies come in the order of the calls.
+func policyMetadata(calls []*call) *corev3.Metadata {
+	var list []*structpb.Value
+	index := map[string]*structpb.Struct{}
+	for _, c := range calls {
+		p := c.policy()
+		st := index[p.Name]
+		if st == nil {
+			st = &structpb.Struct{Fields: map[string]*structpb.Value{
+				"policy": structpb.NewStringValue(p.Name),
+				"source": structpb.NewStringValue(sourceLine(p)),
+			}}
+			if c.rule.Cond != nil {
+				st.Fields["when"] = structpb.NewStringValue(c.rule.Cond.Text)
+			}
+			index[p.Name] = st
+			list = append(list, structpb.NewStructValue(st))
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{
+		metadataKey: {Fields: map[string]*structpb.Value{
+			"policies": structpb.NewListValue(&structpb.ListValue{Values: list}),
+		}},
+	}}
+}
+
+// sourceLine is file:line of a policy.
+func sourceLine(p *ir.Policy) string {
+	if p.At.IsZero() {
+		return "-"
+	}
+	line, _ := p.At.Src.Position(p.At.Start)
+	return p.At.Src.Name + ":" + strconv.Itoa(line)
+}

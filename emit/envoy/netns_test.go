@@ -1,0 +1,216 @@
+package envoy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/lang/ir"
+)
+
+// The tests' pods are two network namespaces on one wire: a client and a
+// server, the server with an address for each of its versions. Connections are
+// brought to an ADM by iptables, so that the emitted file runs unmodified; the
+// ADM's own connections are told apart by its group.
+const (
+	clientIP  = "10.77.0.1"
+	serverIP  = "10.77.0.2"
+	v1IP      = "10.77.0.11"
+	v2IP      = "10.77.0.12"
+	admGroup  = "1337"
+	readyWait = 20 * time.Second
+)
+
+type namespace struct{ name string }
+
+func run(t testing.TB, stdin string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdin = strings.NewReader(stdin)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// newNamespace makes a network namespace that lives as long as the test.
+func newNamespace(t testing.TB, role string) *namespace {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	n := &namespace{fmt.Sprintf("admc-envoy-%d-%s", os.Getpid(), role)}
+	run(t, "", "ip", "netns", "add", n.name)
+	t.Cleanup(func() {
+		exec.Command("ip", "netns", "del", n.name).Run()
+		os.RemoveAll("/etc/netns/" + n.name)
+	})
+	run(t, "", "ip", "-n", n.name, "link", "set", "lo", "up")
+	return n
+}
+
+// newPair gives a client and a server that reach each other.
+func newPair(t testing.TB) (client, server *namespace) {
+	client, server = newNamespace(t, "c"), newNamespace(t, "s")
+	run(t, "", "ip", "link", "add", "eth0", "netns", client.name, "type", "veth", "peer", "name", "eth0", "netns", server.name)
+	for n, ips := range map[*namespace][]string{client: {clientIP}, server: {serverIP, v1IP, v2IP}} {
+		for _, ip := range ips {
+			run(t, "", "ip", "-n", n.name, "addr", "add", ip+"/24", "dev", "eth0")
+		}
+		run(t, "", "ip", "-n", n.name, "link", "set", "eth0", "up")
+		run(t, "", "ip", "netns", "exec", n.name, "sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1")
+	}
+	return client, server
+}
+
+// do runs f on a thread that is in the namespace.
+func (n *namespace) do(f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	there, err := os.Open("/var/run/netns/" + n.name)
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	defer unix.Setns(int(home.Fd()), unix.CLONE_NEWNET)
+	return f()
+}
+
+func (n *namespace) dial(ctx context.Context, address string) (c net.Conn, err error) {
+	err = n.do(func() error {
+		c, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp4", address)
+		return err
+	})
+	return c, err
+}
+
+func (n *namespace) listen(t testing.TB, address string) net.Listener {
+	t.Helper()
+	var l net.Listener
+	err := n.do(func() (err error) {
+		l, err = net.Listen("tcp4", address)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// envoyBinary finds Envoy as the other tests of the repository do.
+func envoyBinary(t testing.TB) string {
+	t.Helper()
+	if p := os.Getenv("ENVOY"); p != "" {
+		return p
+	}
+	if p, err := exec.LookPath("envoy"); err == nil {
+		return p
+	}
+	root, err := exec.Command("go", "env", "GOMOD").Output()
+	if err == nil {
+		p := filepath.Join(filepath.Dir(strings.TrimSpace(string(root))), ".tools", "envoy", "bin", "envoy")
+		if _, err := os.Stat(p); err == nil {
+			return p
+		}
+	}
+	t.Fatal("no Envoy: set ENVOY, put envoy on PATH, or run `make tools`")
+	return ""
+}
+
+// output is what a process wrote, to be read while it runs.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// runADM writes the emitted file, starts Envoy with it in the namespace of its
+// pod, waits for the startup probe's answer, and steers the pod's connections
+// to it. It gives Envoy's standard output.
+func runADM(t testing.TB, n *namespace, a *layout.ADM, file []byte) *output {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), FileName)
+	if err := os.WriteFile(path, file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr := &output{}, &output{}
+	cmd := exec.Command("ip", "netns", "exec", n.name, "setpriv", "--regid", admGroup, "--clear-groups",
+		envoyBinary(t), "-c", path, "--concurrency", "2", "--log-level", "warning", "--use-dynamic-base-id", "--file-flush-interval-msec", "50")
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("Envoy of %s:\n%.4000s", a.Service.Name, stderr)
+		}
+	})
+	deadline := time.Now().Add(readyWait)
+	for {
+		if status, _ := get(n, fmt.Sprintf("127.0.0.1:%d", a.ReadyPort), layout.ReadyPath); status == 200 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("Envoy of %s is not ready:\n%.4000s", a.Service.Name, stderr)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	steer(t, n, a)
+	return stdout
+}
+
+// steer redirects as the node's programs do: inbound connections by port,
+// outbound ones by address and port.
+func steer(t testing.TB, n *namespace, a *layout.ADM) {
+	var rules strings.Builder
+	rules.WriteString("*nat\n")
+	for _, l := range a.Listeners {
+		if l.Side == ir.Ingress {
+			fmt.Fprintf(&rules, "-A PREROUTING -p tcp --dport %d -j DNAT --to-destination 127.0.0.1:%d\n", l.ReceiverPort, l.Port)
+		} else {
+			fmt.Fprintf(&rules, "-A OUTPUT -p tcp -d %s --dport %d -m owner ! --gid-owner %s -j DNAT --to-destination 127.0.0.1:%d\n",
+				serverIP, l.ReceiverPort, admGroup, l.Port)
+		}
+	}
+	rules.WriteString("COMMIT\n")
+	run(t, rules.String(), "ip", "netns", "exec", n.name, "iptables-restore", "--noflush")
+}
+
+// get is one plain HTTP/1 request.
+func get(n *namespace, address, path string) (int, string) {
+	r := httpRequest{n: n, address: address, path: path}.do()
+	return r.status, r.body
+}

@@ -1,0 +1,134 @@
+package envoy
+
+import (
+	"strings"
+
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	earlyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
+	casev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/header_formatters/preserve_case/v3"
+	uuidv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/request_id/uuid/v3"
+	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+)
+
+// Limits of Envoy at their largest: what a service accepts is its own affair.
+const (
+	maxHeadersKB   = 8192  // Envoy allows no more
+	maxHeaderCount = 65535 // per message; Envoy's default is 100
+	maxConcurrent  = 1<<32 - 1
+)
+
+// passThrough is a connection manager that changes nothing: no time limits, no
+// headers added, their case kept, both HTTP versions on the port, upgrades,
+// trailers and 100-continue passed on.
+func passThrough(name string) *hcmv3.HttpConnectionManager {
+	return &hcmv3.HttpConnectionManager{
+		CodecType:                  hcmv3.HttpConnectionManager_AUTO,
+		StatPrefix:                 name,
+		ServerHeaderTransformation: hcmv3.HttpConnectionManager_PASS_THROUGH,
+		ForwardClientCertDetails:   hcmv3.HttpConnectionManager_ALWAYS_FORWARD_ONLY,
+		GenerateRequestId:          no(),
+		PreserveExternalRequestId:  true,
+		NormalizePath:              no(),
+		Proxy_100Continue:          true,
+		StreamIdleTimeout:          off(),
+		MaxRequestHeadersKb:        u32(maxHeadersKB),
+		CommonHttpProtocolOptions:  commonOptions(),
+		HttpProtocolOptions:        http1Options(),
+		Http2ProtocolOptions:       http2Options(),
+		UpgradeConfigs:             []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{
+			extension("keep", keepForwardedProto()),
+		},
+	}
+}
+
+func commonOptions() *corev3.HttpProtocolOptions {
+	return &corev3.HttpProtocolOptions{IdleTimeout: off(), MaxHeadersCount: u32(maxHeaderCount)}
+}
+
+func http1Options() *corev3.Http1ProtocolOptions {
+	return &corev3.Http1ProtocolOptions{
+		AcceptHttp_10:  true,
+		EnableTrailers: true,
+		HeaderKeyFormat: &corev3.Http1ProtocolOptions_HeaderKeyFormat{
+			HeaderFormat: &corev3.Http1ProtocolOptions_HeaderKeyFormat_StatefulFormatter{
+				StatefulFormatter: extension("preserve_case", &casev3.PreserveCaseFormatterConfig{}),
+			},
+		},
+	}
+}
+
+func http2Options() *corev3.Http2ProtocolOptions {
+	return &corev3.Http2ProtocolOptions{AllowConnect: true}
+}
+
+// Envoy adds x-forwarded-proto where it is missing, and needs it to find the
+// route. So the early mutations put what came aside, the filters work on that,
+// and the route puts it back, absent or not.
+const (
+	forwardedProto = "x-forwarded-proto"
+	protoAside     = "x-admc-forwarded-proto"
+	// controlHeaders are requests to Envoy's router, which would obey them and
+	// take them out: a caller could lift its own timeout.
+	controlHeaders = "x-envoy-(upstream-(rq-|alt-).*|max-retries|retry-.*|retriable-.*|hedge-.*)"
+)
+
+func keepForwardedProto() *earlyv3.HeaderMutation {
+	return &earlyv3.HeaderMutation{Mutations: []*mutationv3.HeaderMutation{
+		{Action: &mutationv3.HeaderMutation_RemoveOnMatch_{RemoveOnMatch: &mutationv3.HeaderMutation_RemoveOnMatch{
+			KeyMatcher: &envoymatcherv3.StringMatcher{MatchPattern: &envoymatcherv3.StringMatcher_SafeRegex{
+				SafeRegex: &envoymatcherv3.RegexMatcher{Regex: controlHeaders},
+			}},
+		}}},
+		remove(protoAside),
+		set(protoAside, "%REQ("+forwardedProto+")%"),
+	}}
+}
+
+// restoreForwardedProto puts the header back when the request leaves. The more
+// specific of the two levels acts first, and each removes before it adds.
+func restoreForwardedProto(rc *routev3.RouteConfiguration) {
+	host := rc.VirtualHosts[0]
+	host.RequestHeadersToRemove = append(host.RequestHeadersToRemove, forwardedProto)
+	host.RequestHeadersToAdd = append(host.RequestHeadersToAdd,
+		added(forwardedProto, "%REQ("+protoAside+")%", corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))
+	rc.RequestHeadersToRemove = append(rc.RequestHeadersToRemove, protoAside)
+}
+
+// requestHeader is where a request header is found inside the proxy.
+func requestHeader(name string) string {
+	if strings.EqualFold(name, forwardedProto) {
+		return protoAside
+	}
+	return name
+}
+
+func set(name, format string) *mutationv3.HeaderMutation {
+	return &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Append{
+		Append: added(name, format, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD),
+	}}
+}
+
+func remove(name string) *mutationv3.HeaderMutation {
+	return &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Remove{Remove: name}}
+}
+
+// keepRequestID makes ids for requests without one, and leaves the others
+// alone: by default Envoy writes its tracing decision into them.
+func keepRequestID() *hcmv3.RequestIDExtension {
+	return &hcmv3.RequestIDExtension{TypedConfig: typed(&uuidv3.UuidRequestIdConfig{
+		PackTraceReason: no(), UseRequestIdForTraceSampling: no(),
+	})}
+}
+
+// normalizePath makes one spelling of each path: dot segments resolved, slashes
+// merged, and escaped slashes refused, because services differ on what they
+// mean.
+func normalizePath(m *hcmv3.HttpConnectionManager) {
+	m.NormalizePath = yes()
+	m.MergeSlashes = true
+	m.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_REJECT_REQUEST
+}

@@ -1,0 +1,175 @@
+package envoy
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
+	"admc.dev/admc/graph"
+)
+
+// A routeOp is what one call does to the route.
+type routeOp struct {
+	call  *call
+	apply func(t *target)
+}
+
+// target is a route while it is built.
+type target struct {
+	action   *routev3.RouteAction
+	connect  time.Duration
+	versions []weighted // empty: the address that was dialled
+	calls    []*call
+}
+
+// weighted is one version's part, in millionths.
+type weighted struct {
+	version string
+	weight  uint32
+}
+
+// maxConditions bounds the conditions of route-level actions on one listener:
+// there is a route for each combination of them.
+const maxConditions = 6
+
+func (h *httpChain) addRoute(c *call, apply func(t *target)) {
+	h.routes = append(h.routes, routeOp{c, apply})
+}
+
+// routeConfig gives the routes: one, or a tree of matchers with one for each
+// combination of the conditions.
+func (h *httpChain) routeConfig() *routev3.RouteConfiguration {
+	host := &routev3.VirtualHost{Name: h.name, Domains: []string{"*"}}
+	if h.next != "" {
+		host.ResponseHeadersToRemove = []string{failureHeader}
+	}
+	var whens []*when
+	for _, op := range h.routes {
+		if w := op.call.when; w != nil && !slices.Contains(whens, w) {
+			whens = append(whens, w)
+		}
+	}
+	switch {
+	case len(whens) == 0:
+		host.Routes = []*routev3.Route{h.route(nil)}
+	case len(whens) > maxConditions:
+		h.cannot(h.routes[0].call.Action, "more than %d conditional policies that bound, repeat or direct the requests of one edge", maxConditions)
+	default:
+		host.Matcher = h.routeTree(whens, nil)
+	}
+	config := &routev3.RouteConfiguration{Name: h.name, VirtualHosts: []*routev3.VirtualHost{host}}
+	restoreForwardedProto(config)
+	return config
+}
+
+// routeTree matches the first condition and branches to the others.
+func (h *httpChain) routeTree(whens, held []*when) *matcherv3.Matcher {
+	branch := func(held []*when) *matcherv3.Matcher_OnMatch {
+		if len(whens) == 1 {
+			return matchAction("route", h.route(held))
+		}
+		return &matcherv3.Matcher_OnMatch{OnMatch: &matcherv3.Matcher_OnMatch_Matcher{Matcher: h.routeTree(whens[1:], held)}}
+	}
+	return matchOne(whens[0].holds(), branch(append(slices.Clone(held), whens[0])), branch(held))
+}
+
+// route is the one for requests on which exactly these conditions hold.
+func (h *httpChain) route(held []*when) *routev3.Route {
+	t := &target{action: &routev3.RouteAction{Timeout: off()}}
+	for _, op := range h.routes {
+		if op.call.when == nil || slices.Contains(held, op.call.when) {
+			op.apply(t)
+			t.calls = append(t.calls, op.call)
+		}
+	}
+	h.direct(t)
+	return &routev3.Route{
+		Match:    &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+		Action:   &routev3.Route_Route{Route: t.action},
+		Metadata: policyMetadata(t.calls),
+	}
+}
+
+// direct sets where the route leads.
+func (h *httpChain) direct(t *target) {
+	plane := h.plane()
+	if h.next != "" {
+		t.action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: h.attemptCluster(h.next, plane)}
+		return
+	}
+	if len(t.versions) < 2 {
+		r := receiver{plane: plane, connect: t.connect}
+		if len(t.versions) == 1 {
+			r.version = t.versions[0].version
+		}
+		t.action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: h.clusterFor(h.l, r)}
+		return
+	}
+	w := &routev3.WeightedCluster{}
+	for _, v := range t.versions {
+		w.Clusters = append(w.Clusters, &routev3.WeightedCluster_ClusterWeight{
+			Name:   h.clusterFor(h.l, receiver{plane, v.version, t.connect}),
+			Weight: u32(v.weight),
+		})
+	}
+	t.action.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: w}
+}
+
+func (h *httpChain) plane() graph.Plane { return h.l.Protocol.Plane() }
+
+// routeHTTP: route(version).
+func routeHTTP(h *httpChain, c *call) {
+	if versioned(h.adm, c) {
+		h.addRoute(c, func(t *target) { t.versions = []weighted{{c.str("version"), 1}} })
+	}
+}
+
+// splitHTTP: split(weights).
+func splitHTTP(h *httpChain, c *call) {
+	if versioned(h.adm, c) {
+		h.addRoute(c, func(t *target) { t.versions = shares(c) })
+	}
+}
+
+func routeTCP(t *tcpChain, c *call) {
+	if versioned(t.adm, c) {
+		t.versions = []weighted{{c.str("version"), 1}}
+	}
+}
+
+func splitTCP(t *tcpChain, c *call) {
+	if versioned(t.adm, c) {
+		t.versions = shares(c)
+	}
+}
+
+// versioned reports whether the receiver is a service: an external one has no
+// versions.
+func versioned(a *adm, c *call) bool {
+	if _, ok := c.rule.Obligation.Receiver.(*graph.Service); ok {
+		return true
+	}
+	a.cannot(c.Action, "%s to %s, which is external and has no versions", c.Name(), c.rule.Obligation.Receiver.NodeName())
+	return false
+}
+
+// shares of the versions, in the order written; a share of nothing is left out.
+func shares(c *call) []weighted {
+	var out []weighted
+	for _, e := range c.Args["weights"].Map {
+		if w := uint32(math.Round(e.Value.Float * 1e6)); w > 0 {
+			out = append(out, weighted{e.Key, w})
+		}
+	}
+	return out
+}
+
+// connectTimeoutHTTP: connect_timeout(after).
+func connectTimeoutHTTP(h *httpChain, c *call) {
+	h.addRoute(c, func(t *target) { t.connect = c.Args["after"].Dur })
+}
+
+func connectTimeoutTCP(t *tcpChain, c *call) { t.connect = c.Args["after"].Dur }

@@ -1,0 +1,228 @@
+package envoy
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"admc.dev/admc/graph"
+)
+
+// An app is a server on one port of the server's pod, on all of its addresses.
+type app struct {
+	accepted atomic.Int64 // connections
+	requests atomic.Int64
+}
+
+var versionOf = map[string]string{serverIP: "-", v1IP: "v1", v2IP: "v2"}
+
+func localVersion(a net.Addr) string {
+	host, _, _ := net.SplitHostPort(a.String())
+	return versionOf[host]
+}
+
+type countingListener struct {
+	net.Listener
+	app *app
+}
+
+func (l countingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.app.accepted.Add(1)
+	}
+	return c, err
+}
+
+func serve(t testing.TB, n *namespace, port int, plane graph.Plane) *app {
+	a := &app{}
+	l := countingListener{n.listen(t, fmt.Sprintf("0.0.0.0:%d", port)), a}
+	switch plane {
+	case graph.HTTP:
+		srv := &http.Server{Handler: a, Protocols: new(http.Protocols)}
+		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetUnencryptedHTTP2(true)
+		go srv.Serve(l)
+		t.Cleanup(func() { srv.Close() })
+	case graph.GRPC:
+		srv := grpc.NewServer()
+		healthpb.RegisterHealthServer(srv, &grpcApp{app: a})
+		go srv.Serve(l)
+		t.Cleanup(srv.Stop)
+	default:
+		go a.serveTCP(l)
+	}
+	return a
+}
+
+// seen is what the HTTP app tells of the request it got.
+type seen struct {
+	Version, Method, URI, Proto, Body string
+	Header                            http.Header
+}
+
+// ServeHTTP answers with what it saw. The path asks for more: /status/N, /slow/MS,
+// /flaky/N (503 until the Nth request to this port), /reset.
+func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	count := a.requests.Add(1)
+	verb, arg, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	n, _ := strconv.Atoi(arg)
+	code := 200
+	switch verb {
+	case "status":
+		code = n
+	case "slow":
+		time.Sleep(time.Duration(n) * time.Millisecond)
+	case "flaky":
+		if count < int64(n) {
+			code = 503
+		}
+	case "resets":
+		if count < int64(n) {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			conn.Close()
+			return
+		}
+	}
+	body, _ := io.ReadAll(r.Body)
+	addr := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	w.Header().Set("X-Resp", "app")
+	w.Header().Set("Server", "app")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(seen{localVersion(addr), r.Method, r.RequestURI, r.Proto, string(body), r.Header})
+}
+
+// grpcApp is a health service whose answers are told by the name asked for.
+type grpcApp struct {
+	healthpb.UnimplementedHealthServer
+	app *app
+}
+
+func (g *grpcApp) Check(ctx context.Context, req *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
+	count := g.app.requests.Add(1)
+	md, _ := metadata.FromIncomingContext(ctx)
+	out := metadata.MD{"x-resp": {"app"}}
+	for k, v := range md {
+		out["seen-"+strings.TrimPrefix(k, ":")] = v
+	}
+	verb, arg, _ := strings.Cut(req.GetService(), "/")
+	n, _ := strconv.Atoi(arg)
+	switch verb {
+	case "slow":
+		time.Sleep(time.Duration(n) * time.Millisecond)
+	case "flaky":
+		if count < int64(n) {
+			return nil, status.Error(codes.Unavailable, "flaky")
+		}
+	case "code":
+		return nil, status.Error(codes.Code(n), "asked")
+	}
+	grpc.SetHeader(ctx, out) // an error goes out as one frame, as servers send it
+	return &healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}, nil
+}
+
+// serveTCP speaks first, then echoes lines.
+func (a *app) serveTCP(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			fmt.Fprintf(c, "hello from %s\n", localVersion(c.LocalAddr()))
+			r := bufio.NewReader(c)
+			for {
+				line, err := r.ReadString('\n')
+				if err != nil {
+					return
+				}
+				a.requests.Add(1)
+				io.WriteString(c, "echo "+line)
+			}
+		}()
+	}
+}
+
+// httpRequest is one request on a connection of its own.
+type httpRequest struct {
+	n       *namespace
+	address string
+	method  string // "": GET
+	path    string
+	header  map[string]string
+	h2      bool
+	body    string
+}
+
+type httpAnswer struct {
+	status  int
+	header  http.Header
+	body    string
+	seen    seen // where the app answered
+	elapsed time.Duration
+	err     error
+}
+
+func (r httpRequest) do() httpAnswer {
+	tr := &http.Transport{
+		DialContext:       func(ctx context.Context, _, addr string) (net.Conn, error) { return r.n.dial(ctx, addr) },
+		DisableKeepAlives: !r.h2, DisableCompression: true,
+	}
+	if r.h2 {
+		tr.Protocols = new(http.Protocols)
+		tr.Protocols.SetUnencryptedHTTP2(true)
+	}
+	defer tr.CloseIdleConnections()
+	if r.method == "" {
+		r.method = "GET"
+	}
+	req, err := http.NewRequest(r.method, "http://"+r.address+r.path, strings.NewReader(r.body))
+	if err != nil {
+		return httpAnswer{err: err}
+	}
+	for k, v := range r.header {
+		req.Header.Set(k, v)
+	}
+	start := time.Now()
+	resp, err := (&http.Client{Transport: tr, Timeout: 20 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	if err != nil {
+		return httpAnswer{err: err, elapsed: time.Since(start)}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	a := httpAnswer{status: resp.StatusCode, header: resp.Header, body: string(body), elapsed: time.Since(start), err: err}
+	json.Unmarshal(body, &a.seen)
+	return a
+}
+
+// dialGRPC gives a client on one connection.
+func dialGRPC(t testing.TB, n *namespace, address string) healthpb.HealthClient {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
+		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return n.dial(ctx, addr) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return healthpb.NewHealthClient(conn)
+}

@@ -1,0 +1,153 @@
+package envoy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	liststatev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/set_filter_state/v3"
+	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
+)
+
+// tcpChain is one network filter chain while it is built: the one for
+// connections on which exactly the conditions of held hold.
+type tcpChain struct {
+	*adm
+	l        *layout.Listener
+	held     []*when
+	filters  []*listenerv3.Filter
+	logs     *[]*accesslogv3.AccessLog // of the listener
+	ended    bool                      // the last filter answers; nothing may follow it
+	idle     time.Duration
+	connect  time.Duration
+	versions []weighted
+}
+
+// tcpListener lowers a listener that forwards a byte stream. Conditions are
+// decided when a connection is accepted, by a listener filter, and choose its
+// filter chain.
+func (a *adm) tcpListener(l *layout.Listener) {
+	calls := a.calls(l)
+	listener := &listenerv3.Listener{
+		Name:            l.Name,
+		Address:         address("127.0.0.1", l.Port),
+		ListenerFilters: []*listenerv3.ListenerFilter{originalDst()},
+		Metadata:        policyMetadata(calls),
+	}
+	var whens []*when
+	for _, c := range calls {
+		if c.when != nil && !slices.Contains(whens, c.when) {
+			whens = append(whens, c.when)
+		}
+	}
+	switch {
+	case len(whens) > maxConditions:
+		a.cannot(calls[0].Action, "more than %d conditional policies on the connections of one edge", maxConditions)
+	case len(whens) == 0:
+		listener.FilterChains = []*listenerv3.FilterChain{a.tcpFilterChain(l, &listener.AccessLog, calls, nil)}
+	default:
+		listener.ListenerFilters = append(listener.ListenerFilters, decideAtAccept(whens))
+		listener.FilterChainMatcher = a.tcpTree(l, listener, calls, whens, nil)
+	}
+	a.listeners = append(a.listeners, listener)
+}
+
+// decideAtAccept writes the answers of the conditions into the filter state.
+func decideAtAccept(whens []*when) *listenerv3.ListenerFilter {
+	set := &liststatev3.Config{}
+	for _, w := range whens {
+		set.OnAccept = append(set.OnAccept, stateValue(w.key(), "%CEL("+w.text+")%"))
+	}
+	return &listenerv3.ListenerFilter{
+		Name: "when", ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: typed(set)},
+	}
+}
+
+// tcpTree matches the first condition and branches to the others; each leaf is
+// a filter chain of its own.
+func (a *adm) tcpTree(l *layout.Listener, listener *listenerv3.Listener, calls []*call, whens, held []*when) *matcherv3.Matcher {
+	branch := func(held []*when) *matcherv3.Matcher_OnMatch {
+		if len(whens) > 1 {
+			return &matcherv3.Matcher_OnMatch{OnMatch: &matcherv3.Matcher_OnMatch_Matcher{
+				Matcher: a.tcpTree(l, listener, calls, whens[1:], held),
+			}}
+		}
+		chain := a.tcpFilterChain(l, &listener.AccessLog, calls, held)
+		chain.Name = fmt.Sprintf("chain_%d", len(listener.FilterChains))
+		listener.FilterChains = append(listener.FilterChains, chain)
+		return matchAction("chain", wrapperspb.String(chain.Name))
+	}
+	yes := branch(append(slices.Clone(held), whens[0]))
+	return matchOne(whens[0].holds(), yes, branch(held))
+}
+
+func (a *adm) tcpFilterChain(l *layout.Listener, logs *[]*accesslogv3.AccessLog, calls []*call, held []*when) *listenerv3.FilterChain {
+	t := &tcpChain{adm: a, l: l, held: held, logs: logs}
+	for _, c := range calls {
+		if c.when == nil || slices.Contains(held, c.when) {
+			c.low.tcp(t, c)
+		}
+	}
+	if !t.ended {
+		t.filters = append(t.filters, networkFilter("tcp_proxy", t.proxy()))
+	}
+	return &listenerv3.FilterChain{Filters: t.filters}
+}
+
+func (t *tcpChain) add(c *call, filter proto.Message) {
+	if !t.ended {
+		t.filters = append(t.filters, networkFilter(c.name, filter))
+	}
+}
+
+// end adds the filter that answers the connection.
+func (t *tcpChain) end(c *call, filter proto.Message) {
+	t.add(c, filter)
+	t.ended = true
+}
+
+// shareKey makes the filter chains of one listener share a bucket.
+func (t *tcpChain) shareKey(c *call) string { return t.l.Name + "/" + c.name }
+
+// log adds an access log to the listener, once for all of its filter chains.
+func (t *tcpChain) log(c *call, log *accesslogv3.AccessLog) {
+	for _, have := range *t.logs {
+		if have.Name == log.Name {
+			return
+		}
+	}
+	if c.when != nil {
+		log.Filter = c.when.logged()
+	}
+	*t.logs = append(*t.logs, log)
+}
+
+// proxy forwards the connection.
+func (t *tcpChain) proxy() *tcpv3.TcpProxy {
+	p := &tcpv3.TcpProxy{StatPrefix: t.l.Name, IdleTimeout: seconds(t.idle)}
+	if len(t.versions) < 2 {
+		r := receiver{plane: graph.TCP, connect: t.connect}
+		if len(t.versions) == 1 {
+			r.version = t.versions[0].version
+		}
+		p.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: t.clusterFor(t.l, r)}
+		return p
+	}
+	w := &tcpv3.TcpProxy_WeightedCluster{}
+	for _, v := range t.versions {
+		w.Clusters = append(w.Clusters, &tcpv3.TcpProxy_WeightedCluster_ClusterWeight{
+			Name:   t.clusterFor(t.l, receiver{graph.TCP, v.version, t.connect}),
+			Weight: v.weight,
+		})
+	}
+	p.ClusterSpecifier = &tcpv3.TcpProxy_WeightedClusters{WeightedClusters: w}
+	return p
+}

@@ -1,0 +1,159 @@
+package envoy
+
+import (
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
+	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	matchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
+	actionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/matcher/action/v3"
+	statev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/set_filter_state/v3"
+	httpstatev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_filter_state/v3"
+	inputv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/common_inputs/network/v3"
+	fractionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/input_matchers/runtime_fraction/v3"
+	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
+
+	"admc.dev/admc/emit/layout"
+)
+
+// A when decides once for each request whether a policy applies to it, and
+// leaves the answer in the filter state, where all of the policy's actions
+// find it: they agree even after one of them has changed what the condition
+// reads, and on a local reply that never met them on the way in.
+type when struct {
+	policy string
+	text   string   // the condition in Envoy's CEL; "" when the policy is only sampled
+	reads  []string // attributes of the condition
+	sample float64  // 1 when it is not sampled
+}
+
+// newWhen gives nil for a rule that always applies.
+func (a *adm) newWhen(r *layout.Rule) *when {
+	p := r.Obligation.Policy
+	if r.Cond == nil && p.Sample >= 1 {
+		return nil
+	}
+	w := &when{policy: p.Name, sample: p.Sample}
+	if r.Cond != nil {
+		text, err := celText(r.Cond.Expr)
+		if err != nil {
+			a.bag.Errorf(r.Cond.At, CodeUnsupported, "no data plane can do %s", err)
+		}
+		w.text, w.reads = text, r.Cond.Reads
+	}
+	return w
+}
+
+func (w *when) key() string { return "admc." + w.policy }
+
+func (w *when) sampled() bool { return w.sample < 1 }
+
+// late reports whether the condition looks at the answer, so that it can't be
+// decided on the way in.
+func (w *when) late() bool {
+	return slices.ContainsFunc(w.reads, func(r string) bool { return strings.HasPrefix(r, "response") })
+}
+
+// readsAny reports whether the condition reads one of the parts. A read of all
+// headers (`request.headers`) covers each of them.
+func (w *when) readsAny(parts []string) bool {
+	for _, r := range w.reads {
+		for _, p := range parts {
+			if r == p || strings.HasPrefix(p, r+"[") || strings.HasPrefix(p, r+".") || strings.HasPrefix(r, p+"[") || strings.HasPrefix(r, p+".") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// decide is the HTTP filter that writes the answer.
+func (w *when) decide() proto.Message {
+	value := "true"
+	if w.text != "" {
+		value = "%CEL(" + w.text + ")%"
+	}
+	set := &httpstatev3.Config{
+		OnRequestHeaders: []*statev3.FilterStateValue{stateValue(w.key(), value)},
+		ClearRouteCache:  true,
+	}
+	if !w.sampled() {
+		return set
+	}
+	// A request that is not drawn leaves the answer unset, which is "no".
+	return onlyIf(sampled(w.policy, w.sample), w.policy+"/when", set)
+}
+
+// holds is the predicate "the policy applies".
+func (w *when) holds() *matcherv3.Matcher_MatcherList_Predicate {
+	return single(&inputv3.FilterStateInput{Key: w.key()}, func(s *matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
+		s.Matcher = &matcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{ValueMatch: &matcherv3.StringMatcher{
+			MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "true"},
+		}}
+	})
+}
+
+// sampled draws by the request's id, so that retries and proxies agree; the
+// seed is the policy's name, so that policies don't.
+func sampled(policy string, share float64) *matcherv3.Matcher_MatcherList_Predicate {
+	return single(&envoymatcherv3.HttpRequestHeaderMatchInput{HeaderName: "x-request-id"}, draw(policy, share))
+}
+
+// draw matches a share of the values of an input by their hash.
+func draw(seed string, share float64) func(*matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
+	h := fnv.New64a()
+	h.Write([]byte(seed))
+	return func(s *matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
+		s.Matcher = &matcherv3.Matcher_MatcherList_Predicate_SinglePredicate_CustomMatch{
+			CustomMatch: xdsExtension("sample", &fractionv3.RuntimeFraction{RuntimeFraction: runtimeFraction(share), Seed: h.Sum64()}),
+		}
+	}
+}
+
+func single(input proto.Message, match func(*matcherv3.Matcher_MatcherList_Predicate_SinglePredicate)) *matcherv3.Matcher_MatcherList_Predicate {
+	s := &matcherv3.Matcher_MatcherList_Predicate_SinglePredicate{Input: xdsExtension("input", input)}
+	match(s)
+	return &matcherv3.Matcher_MatcherList_Predicate{
+		MatchType: &matcherv3.Matcher_MatcherList_Predicate_SinglePredicate_{SinglePredicate: s},
+	}
+}
+
+// onlyIf runs an HTTP filter only for requests on which the predicate holds.
+func onlyIf(p *matcherv3.Matcher_MatcherList_Predicate, name string, filter proto.Message) proto.Message {
+	return &matchingv3.ExtensionWithMatcher{
+		XdsMatcher: matchOne(
+			&matcherv3.Matcher_MatcherList_Predicate{MatchType: &matcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: p}},
+			matchAction("skip", &actionv3.SkipFilter{}), nil),
+		ExtensionConfig: extension(name, filter),
+	}
+}
+
+// matchOne is a matcher with one predicate.
+func matchOne(p *matcherv3.Matcher_MatcherList_Predicate, yes, no *matcherv3.Matcher_OnMatch) *matcherv3.Matcher {
+	return &matcherv3.Matcher{
+		MatcherType: &matcherv3.Matcher_MatcherList_{MatcherList: &matcherv3.Matcher_MatcherList{
+			Matchers: []*matcherv3.Matcher_MatcherList_FieldMatcher{{Predicate: p, OnMatch: yes}},
+		}},
+		OnNoMatch: no,
+	}
+}
+
+func matchAction(name string, m proto.Message) *matcherv3.Matcher_OnMatch {
+	return &matcherv3.Matcher_OnMatch{OnMatch: &matcherv3.Matcher_OnMatch_Action{Action: xdsExtension(name, m)}}
+}
+
+func xdsExtension(name string, m proto.Message) *xdscorev3.TypedExtensionConfig {
+	return &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: typed(m)}
+}
+
+// stateValue writes a string into the filter state.
+func stateValue(key, value string) *statev3.FilterStateValue {
+	return &statev3.FilterStateValue{
+		Key:        &statev3.FilterStateValue_ObjectKey{ObjectKey: key},
+		FactoryKey: "envoy.string",
+		Value:      &statev3.FilterStateValue_FormatString{FormatString: format(value)},
+	}
+}

@@ -1,0 +1,80 @@
+package envoy
+
+import (
+	"slices"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+)
+
+// timeoutHTTP: timeout(after), the time from the end of the request to the end
+// of the answer, all attempts included. Envoy answers 504, on gRPC as
+// UNAVAILABLE; a call that timed out is DEADLINE_EXCEEDED.
+func timeoutHTTP(h *httpChain, c *call) {
+	h.addRoute(c, func(t *target) { t.action.Timeout = seconds(c.Args["after"].Dur) })
+	h.timedOut()
+}
+
+// idleTimeoutHTTP: idle_timeout(after), the time in which nothing passes.
+func idleTimeoutHTTP(h *httpChain, c *call) {
+	h.addRoute(c, func(t *target) { t.action.IdleTimeout = seconds(c.Args["after"].Dur) })
+	h.timedOut()
+}
+
+func idleTimeoutTCP(t *tcpChain, c *call) { t.idle = c.Args["after"].Dur }
+
+const grpcDeadlineExceeded = "4"
+
+// timedOut gives Envoy's own answers for elapsed time the gRPC code for it.
+func (h *httpChain) timedOut() {
+	if !h.grpc || h.mapped["timeout"] {
+		return
+	}
+	h.mapped["timeout"] = true
+	h.replies = append(h.replies, &hcmv3.ResponseMapper{
+		Filter:       celLogFilter(`response.code_details in ["response_timeout", "upstream_response_timeout", "upstream_per_try_timeout", "stream_idle_timeout"]`),
+		HeadersToAdd: grpcStatus(grpcDeadlineExceeded),
+	})
+}
+
+func grpcStatus(code string) []*corev3.HeaderValueOption {
+	return []*corev3.HeaderValueOption{added("grpc-status", code, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD)}
+}
+
+// retryHTTP: retry(attempts, on, per_try); attempts are those after the first.
+func retryHTTP(h *httpChain, c *call) {
+	var causes []string
+	for _, v := range c.Args["on"].List {
+		causes = append(causes, v.Str)
+	}
+	p := &routev3.RetryPolicy{NumRetries: u32(uint32(c.num("attempts")))}
+	on := slices.Clone(causes)
+	if i := slices.Index(on, "unavailable"); i >= 0 && !h.grpc {
+		on[i] = "retriable-status-codes"
+		p.RetriableStatusCodes = []uint32{503}
+	}
+	if h.next != "" {
+		for _, f := range failures {
+			if slices.Contains(causes, f.name) || (slices.Contains(causes, "reset") && f.name != "refused-stream") {
+				p.RetriableHeaders = append(p.RetriableHeaders, &routev3.HeaderMatcher{
+					Name: failureHeader,
+					HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: &envoymatcherv3.StringMatcher{
+						MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: f.name},
+					}},
+				})
+			}
+		}
+		if len(p.RetriableHeaders) > 0 {
+			on = append(on, "retriable-headers")
+		}
+	}
+	p.RetryOn = strings.Join(on, ",")
+	if d := c.Args["per_try"].Dur; d > 0 {
+		p.PerTryTimeout = seconds(d)
+		h.timedOut()
+	}
+	h.addRoute(c, func(t *target) { t.action.RetryPolicy = p })
+}
