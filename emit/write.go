@@ -38,6 +38,9 @@ func Write(dir string, f *Files) error {
 	if same, err := upToDate(target, f); same || err != nil {
 		return err
 	}
+	if err := replaceable(dir, target); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
 		return err
 	}
@@ -69,6 +72,18 @@ func checkTarget(dir, target string) error {
 		return fmt.Errorf("%s is a symbolic link; name the directory itself", dir)
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", dir)
+	}
+	return nil
+}
+
+// replaceable looks whether the target, if it is there, may be swapped.
+func replaceable(dir, target string) error {
+	info, err := os.Lstat(target)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	for wd, err := os.Getwd(); err == nil; wd = filepath.Dir(wd) {
 		if here, err := os.Stat(wd); err == nil && os.SameFile(here, info) {

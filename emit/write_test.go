@@ -278,6 +278,9 @@ func TestWorkingDirectoryRefused(t *testing.T) {
 	if err := Write("..", filesOf("sub/a", "2")); err == nil || !strings.Contains(err.Error(), "working directory") {
 		t.Errorf("error %v", err)
 	}
+	if err := Write("..", filesOf("sub/a", "1")); err != nil {
+		t.Errorf("a directory that is up to date is refused: %v", err)
+	}
 	t.Chdir("../..")
 	mustWrite(t, "out", filesOf("sub/a", "2"))
 }
