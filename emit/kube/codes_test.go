@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
 )
@@ -62,11 +60,7 @@ func withExample(example string) map[string]string {
 func compileBase(t *testing.T, w *world, files map[string]string) *diag.Bag {
 	t.Helper()
 	dir := t.TempDir()
-	var list []txtar.File
-	for name, text := range files {
-		list = append(list, txtar.File{Name: name, Data: []byte(text)})
-	}
-	unpack(t, list, dir)
+	unpackText(t, dir, files)
 	var bag diag.Bag
 	base, err := LoadBase(dir, &bag)
 	if err != nil {
@@ -215,11 +209,7 @@ func TestPlainBase(t *testing.T) {
 	files = geoBase()
 	delete(files, "kustomization.yaml")
 	dir := t.TempDir()
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	unpackText(t, dir, files)
 	var bag diag.Bag
 	base, err := LoadBase(dir, &bag)
 	if err != nil {

@@ -104,3 +104,12 @@ func unpack(t *testing.T, files []txtar.File, to string) {
 		}
 	}
 }
+
+func unpackText(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	var list []txtar.File
+	for name, text := range files {
+		list = append(list, txtar.File{Name: name, Data: []byte(text)})
+	}
+	unpack(t, list, dir)
+}
