@@ -281,7 +281,7 @@ type Label struct {
 	Base
 	Key   Ident
 	Op    string // "=", "!=", or "" (the label is there)
-	Value Ident
+	Value Ident  // zero when Op is ""
 }
 
 // Set is the union of its members.

@@ -184,13 +184,18 @@ func (p *parser) want(k tokenKind, after string) {
 // ident reads a name of the language's own: a letter or _, then letters, digits
 // and _. A name with other bytes is reported and taken.
 func (p *parser) ident(what string) Ident {
-	if p.failed || p.tok.kind != tokWord {
+	if p.failed || p.tok.kind != tokWord || p.nextItem() {
 		d := p.unexpected(what)
 		if p.tok.kind == tokString {
 			d.WithHint("names are written without quotes")
 		}
 		return Ident{}
 	}
+	return p.takeIdent(what)
+}
+
+// takeIdent is ident where the word in hand is known to be meant.
+func (p *parser) takeIdent(what string) Ident {
 	id := Ident{Base{p.here()}, p.tok.text}
 	if !isIdent(id.Name) {
 		d := p.report(id.At, BadName, "%q is not %s: such names have letters, digits and _ only", clip(id.Name), what)

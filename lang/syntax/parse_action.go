@@ -101,7 +101,7 @@ func (p *parser) atFact() bool {
 		return false
 	}
 	switch p.peek().kind {
-	case tokColon, tokComma, tokLBrack:
+	case tokColon, tokAssign, tokComma, tokLBrack, tokRBrack, tokRParen:
 		return false
 	}
 	return true
@@ -199,7 +199,7 @@ func (p *parser) pipeForComma() bool {
 // part reads name [ "[" ( string | ident ) "]" ] as one word.
 func (p *parser) part() Ident {
 	start := p.tok.start
-	if p.failed || p.tok.kind != tokWord {
+	if p.failed || p.tok.kind != tokWord || p.nextItem() {
 		p.unexpected(`a part of the message such as request.path`)
 		return Ident{}
 	}

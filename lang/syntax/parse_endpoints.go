@@ -55,8 +55,14 @@ func (p *parser) edgeArrow() {
 	}
 }
 
+// nextItem reports whether what should go on here has ended with its line, and
+// something else starts.
+func (p *parser) nextItem() bool {
+	return p.depth == 0 && p.tok.first && (p.starts() || p.atDecl())
+}
+
 func (p *parser) protocol() Ident {
-	if p.failed || p.tok.kind != tokWord {
+	if p.failed || p.tok.kind != tokWord || p.nextItem() {
 		p.unexpected("a protocol")
 		return Ident{}
 	}
@@ -137,7 +143,7 @@ func (p *parser) glob() Term {
 		p.next()
 		return &External{Base{at}}
 	}
-	if word == "except" || word == "on" && p.tok.first {
+	if word == "except" || p.nextItem() {
 		p.unexpected("services")
 		return nil
 	}

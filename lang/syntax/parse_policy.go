@@ -9,10 +9,10 @@ import (
 // decls reads File = { Decl } .
 func (p *parser) decls() {
 	for p.tok.kind != tokEOF {
-		start, before := p.tok.start, p.failures
+		first, before := p.tok, p.failures
 		d := p.decl()
 		if p.failed {
-			p.skipDecl(start)
+			p.skipDecl(first)
 		} else if p.failures == before && d != nil {
 			p.file.Decls = append(p.file.Decls, d)
 		}
@@ -178,11 +178,15 @@ func (p *parser) atClause() bool {
 	if !p.tok.first || p.tok.kind != tokWord {
 		return false
 	}
-	next := p.peek().kind
+	next := p.peek()
 	if policyWord(p.tok.text) {
-		return next != tokColon && next != tokAssign && next != tokComma
+		switch next.kind {
+		case tokColon, tokAssign, tokNotEq, tokComma, tokRBrace, tokRBrack, tokRParen:
+			return false
+		}
+		return !next.is("except") || p.tok.text == "path"
 	}
-	return isIdent(p.tok.text) && next == tokLParen
+	return isIdent(p.tok.text) && next.kind == tokLParen
 }
 
 // clause reads On | Path | When | Sample | Call .
@@ -310,7 +314,7 @@ func (p *parser) sample(c Comments) Clause {
 func (p *parser) call(c Comments) Clause {
 	k := &Call{Comments: c}
 	start := p.tok.start
-	k.Name = p.ident("an action's name")
+	k.Name = p.takeIdent("an action's name")
 	p.next()
 	k.Args = p.args()
 	k.At, k.After = p.from(start), p.after()

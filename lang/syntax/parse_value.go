@@ -20,11 +20,11 @@ func (p *parser) arg() *Arg {
 	next := p.peek()
 	switch {
 	case p.tok.kind == tokWord && next.kind == tokColon:
-		id := p.ident("an argument's name")
+		id := p.takeIdent("an argument's name")
 		a.Name = &id
 		p.next()
 	case p.tok.kind == tokWord && next.kind == tokAssign:
-		id := p.ident("an argument's name")
+		id := p.takeIdent("an argument's name")
 		a.Name = &id
 		p.report(p.here(), UnexpectedToken, `found "=", expected ":" after an argument's name`).WithFix(p.here(), ":")
 		p.tok.issues = nil
@@ -126,17 +126,27 @@ func (p *parser) number() *Literal {
 	}
 	lit.At = at
 	p.next()
-	if (lit.Kind == Int || lit.Kind == Float) && p.tok.kind == tokWord && !p.tok.first && isUnit(p.tok.text) {
-		p.report(p.src.Span(at2(lit), p.tok.end), BadNumber, "a unit stands right behind its number: %s%s", lit.Raw, p.tok.text).
-			WithFix(p.src.Span(at2(lit), p.tok.end), lit.Raw+p.tok.text)
-		p.failures++
-		p.next()
+	if (lit.Kind == Int || lit.Kind == Float) && p.looseUnit(lit) {
 		return nil
 	}
 	return lit
 }
 
-func at2(l *Literal) int { return int(l.At.Start) }
+// looseUnit reports and takes a unit that stands apart from its number.
+func (p *parser) looseUnit(lit *Literal) bool {
+	unit := ""
+	for !p.tok.first && (p.tok.kind == tokPercent || p.tok.kind == tokWord && isUnit(p.tok.text)) {
+		unit += string(p.sc.src[p.tok.start:p.tok.end])
+		p.next()
+	}
+	if unit == "" {
+		return false
+	}
+	at := lit.At.To(p.src.Span(p.prev.start, p.prev.end))
+	p.report(at, BadNumber, "a unit stands right behind its number: %s%s", clip(lit.Raw), clip(unit)).WithFix(at, lit.Raw+unit)
+	p.failures++
+	return true
+}
 
 // isUnit reports whether a word that stands apart from its number is its unit.
 func isUnit(w string) bool {

@@ -54,6 +54,8 @@ type printer struct {
 
 	line  int  // of the source: where what was written last ended
 	fresh bool // nothing has been written since a bracket was opened
+
+	commented bool // the last thing written was a comment
 }
 
 func (p *printer) lineOf(off int) int {
@@ -92,7 +94,7 @@ func (p *printer) emit(line int) {
 	case p.space:
 		p.out.WriteByte(' ')
 	}
-	p.newlines, p.space, p.fresh = 0, false, false
+	p.newlines, p.space, p.fresh, p.commented = 0, false, false, false
 	p.line = line
 }
 
@@ -103,7 +105,7 @@ func (p *printer) newline() { p.newlines, p.keep, p.margin = 1, true, p.indent }
 func (p *printer) wrap() { p.newlines, p.keep, p.margin = 1, false, p.indent+1 }
 
 // flush writes the comments that stood before the byte off: on a line of their
-// own, or behind what was written last.
+// own, or behind what was written last, unless a comment is there already.
 func (p *printer) flush(off int32) {
 	for len(p.comments) > 0 && p.comments[0].At.Start < off {
 		c := p.comments[0]
@@ -112,14 +114,14 @@ func (p *printer) flush(off int32) {
 			p.wrap() // in the middle of a clause: the comment ends the line
 		}
 		line := p.lineOf(int(c.At.Start))
-		if c.OwnLine || p.out.Len() == 0 {
+		if c.OwnLine || p.commented || p.out.Len() == 0 {
 			p.emit(line)
 			p.out.WriteString(c.Text)
 			p.newlines, p.keep = 1, true
 		} else {
 			p.out.WriteString(" " + c.Text)
 		}
-		p.line = line
+		p.line, p.commented = line, true
 	}
 }
 

@@ -66,7 +66,7 @@ func dumpStruct(b *strings.Builder, v reflect.Value) {
 func comments(f *File) string {
 	var b strings.Builder
 	for _, c := range f.Comments {
-		fmt.Fprintf(&b, "%v %s\n", c.OwnLine, c.Text)
+		fmt.Fprintln(&b, c.Text)
 	}
 	return b.String()
 }

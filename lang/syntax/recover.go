@@ -53,10 +53,10 @@ func (p *parser) annotationsLeadDecl() bool {
 
 var closes = map[tokenKind]tokenKind{tokRBrace: tokLBrace, tokRParen: tokLParen, tokRBrack: tokLBrack}
 
-// skip passes over tokens in silence, from the item that starts at the offset
-// start, up to a token at which stop is true outside all brackets that were
-// passed, to the closing brace of the block, or to the first line that starts
-// an item or a declaration. Then parsing can go on.
+// skip passes over tokens in silence, from the token in hand and at least to
+// behind the offset start, up to a token at which stop is true outside all
+// brackets that were passed, to the closing brace of the block, or to the first
+// line that starts an item or a declaration. Then parsing can go on.
 func (p *parser) skip(start int, stop func() bool) {
 	var open []tokenKind
 	p.skipping = true
@@ -110,13 +110,34 @@ func lastIndex(list []tokenKind, k tokenKind) int {
 	return -1
 }
 
-func never() bool { return false }
+// skipItem passes the rest of the item that starts at the token first. A line
+// that is indented no deeper starts the next one, whatever it is.
+func (p *parser) skipItem(first token) {
+	p.skip(first.start, func() bool { return p.tok.start > first.start && p.startsLine(first.col) })
+}
 
-// skipDecl passes the rest of a declaration that failed.
-func (p *parser) skipDecl(start int) {
+// startsLine reports whether a line starts here that is indented by at most col.
+func (p *parser) startsLine(col int) bool {
+	return p.tok.first && p.tok.col <= col && (p.tok.kind == tokWord || p.tok.kind == tokAt)
+}
+
+// skipDecl passes the rest of the declaration that starts at the token first: up
+// to the next one, or outside of brackets to any word that is indented no
+// deeper.
+func (p *parser) skipDecl(first token) {
 	p.skipping = true
-	for p.tok.kind != tokEOF && (p.tok.start <= start || !p.atDecl()) {
-		p.skipToken()
+	for depth := 0; p.tok.kind != tokEOF; p.skipToken() {
+		if p.tok.start > first.start {
+			if p.atDecl() || depth == 0 && p.startsLine(first.col) {
+				break
+			}
+		}
+		switch p.tok.kind {
+		case tokLBrace, tokLParen, tokLBrack:
+			depth++
+		case tokRBrace, tokRParen, tokRBrack:
+			depth = max(0, depth-1)
+		}
 	}
 	p.endSkip()
 }
@@ -162,6 +183,11 @@ func (p *parser) list(close tokenKind, elem func() *Comments) (tail []Comment) {
 			tail = p.tail()
 			p.next()
 			return tail
+		}
+		if p.tok.first && (p.starts() || p.atDecl()) {
+			p.unexpected(`"` + tokenText[close] + `"`)
+			p.giveUp()
+			return nil
 		}
 		c := elem()
 		p.setAfter(c)
@@ -226,10 +252,10 @@ func (p *parser) block(what, name string, declCol int, starts func() bool, item 
 			p.report(p.here(), UnexpectedToken, `found ";": nothing follows a clause but the next one`).WithFix(p.here(), "")
 			p.next()
 		default:
-			start := p.tok.start
+			first := p.tok
 			item()
 			if p.failed {
-				p.skip(start, never)
+				p.skipItem(first)
 			}
 		}
 	}

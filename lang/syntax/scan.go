@@ -186,6 +186,10 @@ func (s *scanner) word(t *token) {
 	if s.at(s.off) == '%' && (isDigit(s.src[start]) || s.off > start+1 && isDigit(s.src[start+1])) {
 		s.off++
 	}
+	if r, _ := utf8.DecodeRune(s.src[s.off:]); unicode.IsLetter(r) && r >= utf8.RuneSelf {
+		s.foreignWord(t)
+		return
+	}
 	t.kind, t.text = tokWord, string(s.src[start:s.off])
 }
 
@@ -193,7 +197,7 @@ func (s *scanner) word(t *token) {
 var arrows = []string{"-->", "==>", "=>", "~~>", "→", "⇒"}
 
 // operators of CEL, longest first, which mean nothing outside its braces.
-var operators = []string{"&&", "||", "<=", ">=", "&", "+", "?", "!", "%", "^", "~", "-"}
+var operators = []string{"&&", "||", "<=", ">=", "&", "+", "?", "!", "^", "~", "-"}
 
 func (s *scanner) operator(t *token) {
 	rest := s.src[s.off:]
@@ -236,6 +240,8 @@ func (s *scanner) operator(t *token) {
 		s.punct(t, tokLess, 1)
 	case '>':
 		s.punct(t, tokGreater, 1)
+	case '%':
+		s.punct(t, tokPercent, 1)
 	case '\'', '`':
 		s.otherQuote(t, string(rest[:1]), string(rest[:1]))
 	default:
@@ -275,15 +281,21 @@ func (s *scanner) illegal(t *token) {
 		t.add(s.off, BadCharacter, "the character "+runeName(r)+" is no space that the language knows", "write an ordinary space")
 		t.issues[0].fix, t.issues[0].hasFix = " ", true
 	case unicode.IsLetter(r):
-		for s.off < len(s.src) {
-			r, w := utf8.DecodeRune(s.src[s.off:])
-			if !unicode.IsLetter(r) && !(r < utf8.RuneSelf && isWordByte(byte(r))) {
-				break
-			}
-			s.off += w
-		}
-		t.add(s.off, BadCharacter, "names are written in ASCII letters, digits, _ and -", "")
+		s.foreignWord(t)
 	default:
 		t.add(s.off, BadCharacter, "the character "+runeName(r)+" means nothing here", "")
 	}
+}
+
+// foreignWord takes the rest of a word that has letters beyond ASCII.
+func (s *scanner) foreignWord(t *token) {
+	for s.off < len(s.src) {
+		r, w := utf8.DecodeRune(s.src[s.off:])
+		if !unicode.IsLetter(r) && !unicode.IsMark(r) && !(r < utf8.RuneSelf && isWordByte(byte(r))) {
+			break
+		}
+		s.off += w
+	}
+	t.kind = tokIllegal
+	t.add(s.off, BadCharacter, "names are written in ASCII letters, digits, _ and -", "")
 }

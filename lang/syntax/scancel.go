@@ -74,7 +74,11 @@ func (s *scanner) celString(start int, raw bool) []issue {
 			s.off++
 			s.newline()
 		case c == '\n':
-			return []issue{celUnterminated(start, s.lineEnd(start))}
+			end := s.lineEnd(start)
+			if s.src[end-1] == '}' && end-1 > start {
+				s.off = end - 1 // it is the condition's, more likely than the string's
+			}
+			return []issue{celUnterminated(start, end)}
 		case strings.HasPrefix(string(s.src[s.off:min(len(s.src), s.off+len(quote))]), quote):
 			s.off += len(quote)
 			return nil

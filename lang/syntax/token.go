@@ -30,13 +30,14 @@ const (
 	tokDollar            // $
 	tokLess              // <
 	tokGreater           // >
+	tokPercent           // % that stands apart from its number
 	tokIllegal           // anything else; its issues say what
 )
 
 var tokenText = map[tokenKind]string{
 	tokLBrace: "{", tokRBrace: "}", tokLParen: "(", tokRParen: ")", tokLBrack: "[", tokRBrack: "]",
 	tokComma: ",", tokColon: ":", tokSemi: ";", tokAssign: "=", tokNotEq: "!=", tokArrow: "->",
-	tokMany: "~>", tokPipe: "|", tokAt: "@", tokDollar: "$", tokLess: "<", tokGreater: ">",
+	tokMany: "~>", tokPipe: "|", tokAt: "@", tokDollar: "$", tokLess: "<", tokGreater: ">", tokPercent: "%",
 }
 
 // A token is one word of the source. No token crosses a line end.
