@@ -29,7 +29,8 @@ services:
   geo:   {ports: [{port: 8080, protocol: http}]}
   cache: {ports: [{port: 6379, protocol: redis}]}
 calls:
-  - {from: [front, other], to: [geo, cache]}
+  - {from: front, to: [geo, cache]}
+  - {from: other, to: [geo, cache]}
 `
 
 // A world is the pods of e2eGraph, the ADMs that a program gave them, and a
