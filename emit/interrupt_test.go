@@ -151,6 +151,33 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// A tree that can't be removed whole keeps its manifest, by which the next run
+// knows the files that are left.
+func TestDiscardKeepsManifest(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	mustWrite(t, dir, filesOf("a", "1"))
+	put(t, filepath.Join(dir, "z"), "mine", 0o600)
+	st, err := openStage(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.build(withManifest(filesOf("b", "2")), nil); err != nil {
+		t.Fatal(err)
+	}
+	put(t, st.path("new/z"), "another's", 0o600)
+	if err := st.discard("new"); err == nil || !strings.Contains(err.Error(), st.path("new/z")) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Lstat(st.path("new/" + ManifestName)); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(st.path("new/z")); err != nil {
+		t.Fatal(err)
+	}
+	st.close()
+	mustWrite(t, dir, filesOf("c", "3"))
+}
+
 func TestTwoAtOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	mustWrite(t, dir, filesOf("a", "1"))

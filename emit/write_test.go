@@ -183,6 +183,7 @@ func TestForeignInTheWay(t *testing.T) {
 		{"file for dir", func(d string) error { return os.WriteFile(d+"/sub", []byte("mine"), 0o644) }, "sub"},
 		{"link for dir", func(d string) error { return os.Symlink("/tmp", d+"/sub") }, "sub"},
 		{"dir for file", func(d string) error { return os.MkdirAll(d+"/new/x", 0o755) }, "new"},
+		{"file in our dir", func(d string) error { return os.WriteFile(d+"/was/mine", []byte("mine"), 0o644) }, "was/mine"},
 		{"ours became a link", func(d string) error {
 			return joined(os.Remove(d+"/old"), os.Symlink("/etc/passwd", d+"/old"))
 		}, "old"},
@@ -197,15 +198,15 @@ func TestForeignInTheWay(t *testing.T) {
 			parent := t.TempDir()
 			put(t, filepath.Join(parent, "precious"), "keep", 0o644)
 			dir := filepath.Join(parent, "out")
-			mustWrite(t, dir, filesOf("old", "1"))
-			next := filesOf("new", "2", "old", "2", "sub/f", "2")
+			mustWrite(t, dir, filesOf("old", "1", "was/a/dir", "1"))
+			next := filesOf("new", "2", "old", "2", "sub/f", "2", "was", "2")
 			if err := c.plant(dir); err != nil {
 				t.Fatal(err)
 			}
 			before := snapshot(t, parent)
 			err := Write(dir, next)
-			if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, c.names)) {
-				t.Errorf("error %v does not name %s", err, c.names)
+			if err == nil || !strings.Contains(err.Error(), "in its way: ") || !strings.Contains(err.Error(), filepath.Join(dir, c.names)) {
+				t.Errorf("error %v does not say that %s is in the way", err, c.names)
 			}
 			wantSame(t, before, snapshot(t, parent))
 		})
