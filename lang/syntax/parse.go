@@ -59,6 +59,8 @@ type parser struct {
 
 	unclosed *diag.Span // the brace of a condition that seems to have taken its policy's brace
 
+	itemCol int // the column that the current clause or declaration starts at
+
 	starts func() bool // whether an item of the innermost block starts at tok
 }
 

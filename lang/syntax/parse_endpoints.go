@@ -56,9 +56,10 @@ func (p *parser) edgeArrow() {
 }
 
 // nextItem reports whether what should go on here has ended with its line, and
-// something else starts.
+// something else starts, indented no deeper. A deeper line goes on, even with a
+// service that is called like a keyword.
 func (p *parser) nextItem() bool {
-	return p.depth == 0 && p.tok.first && (p.starts() || p.atDecl())
+	return p.depth == 0 && p.tok.first && p.tok.col <= p.itemCol && (p.starts() || p.atDecl())
 }
 
 func (p *parser) protocol() Ident {

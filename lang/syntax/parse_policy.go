@@ -10,6 +10,7 @@ import (
 func (p *parser) decls() {
 	for p.tok.kind != tokEOF {
 		first, before := p.tok, p.failures
+		p.itemCol = first.col
 		d := p.decl()
 		if p.failed {
 			p.skipDecl(first)

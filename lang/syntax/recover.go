@@ -253,6 +253,7 @@ func (p *parser) block(what, name string, declCol int, starts func() bool, item 
 			p.next()
 		default:
 			first := p.tok
+			p.itemCol = first.col
 			item()
 			if p.failed {
 				p.skipItem(first)
