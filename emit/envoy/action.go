@@ -5,6 +5,8 @@ package envoy
 type lowering struct {
 	http func(h *httpChain, c *call) // http and grpc
 	tcp  func(t *tcpChain, c *call)
+	// routed: acts by the choice of the route.
+	routed bool
 	// wrapper: stands outside everything that acts on the edge.
 	wrapper bool
 	// writes gives the parts of the request that the action changes, as
@@ -13,6 +15,9 @@ type lowering struct {
 	// commutes reports whether the action gives the same outcome in front of a
 	// wrapper as behind it; nil: never.
 	commutes func(c *call, wrapper *call) bool
+	// peek puts in front of wrappers what their conditions read of an action
+	// that is behind them; nil: nothing.
+	peek func(h *httpChain, c *call)
 }
 
 // lowerings is every action this backend knows.
@@ -22,14 +27,14 @@ var lowerings = map[string]*lowering{
 	"set_header":      {http: setHeader, writes: headerWritten, commutes: requestOnly},
 	"append_header":   {http: appendHeader, writes: headerWritten, commutes: requestOnly},
 	"remove_header":   {http: removeHeader, writes: headerWritten, commutes: requestOnly},
-	"timeout":         {http: timeoutHTTP, wrapper: true},
-	"idle_timeout":    {http: idleTimeoutHTTP, tcp: idleTimeoutTCP, wrapper: true},
-	"retry":           {http: retryHTTP, wrapper: true},
-	"connect_timeout": {http: connectTimeoutHTTP, tcp: connectTimeoutTCP, commutes: always},
-	"route":           {http: routeHTTP, tcp: routeTCP, commutes: always},
-	"split":           {http: splitHTTP, tcp: splitTCP, commutes: always},
+	"timeout":         {http: timeoutHTTP, routed: true, wrapper: true},
+	"idle_timeout":    {http: idleTimeoutHTTP, tcp: idleTimeoutTCP, routed: true, wrapper: true},
+	"retry":           {http: retryHTTP, routed: true, wrapper: true},
+	"connect_timeout": {http: connectTimeoutHTTP, tcp: connectTimeoutTCP, routed: true, commutes: always},
+	"route":           {http: routeHTTP, tcp: routeTCP, routed: true, commutes: always},
+	"split":           {http: splitHTTP, tcp: splitTCP, routed: true, commutes: always},
 	"fault":           {http: faultHTTP},
-	"jwt":             {http: jwtHTTP, writes: jwtWrites},
+	"jwt":             {http: jwtHTTP, writes: jwtWrites, peek: jwtPeek},
 	"access_log":      {http: accessLogHTTP, tcp: accessLogTCP},
 }
 

@@ -13,8 +13,7 @@ import (
 // formatter takes. The formatter ends at the first ")%", so a "%" inside a
 // string is written \x25, and the modulo operator has spaces around it.
 //
-// `jwt.claims` becomes the metadata that jwt_authn writes. A construct outside
-// of the language that the checker accepts is an error.
+// A construct outside of the language that the checker accepts is an error.
 func celText(e *exprpb.Expr) (string, error) {
 	p := &celPrinter{}
 	p.expr(e, 0)
@@ -82,10 +81,6 @@ func (p *celPrinter) selection(s *exprpb.Expr_Select) {
 	if s.GetTestOnly() {
 		p.b.WriteString("has(")
 		defer p.b.WriteByte(')')
-	}
-	if s.GetOperand().GetIdentExpr().GetName() == "jwt" && s.GetField() == "claims" {
-		p.b.WriteString(jwtClaims)
-		return
 	}
 	p.expr(s.GetOperand(), levelMember)
 	p.b.WriteString("." + s.GetField())

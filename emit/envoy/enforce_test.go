@@ -1,9 +1,12 @@
 package envoy
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,13 +32,17 @@ type row struct {
 	probe    func(t *testing.T, p probe) string
 	want     string
 	control  string
+	// silent: nothing answers on the receiver's port, not even a refusal.
+	silent bool
 }
 
 // A probe is where to look.
 type probe struct {
 	n       *namespace
 	address string
+	side    ir.Side
 	app     *app
+	id      string        // of the request, where the probe gives one
 	log     func() string // what the ADM printed about this port
 }
 
@@ -52,17 +59,19 @@ func TestEnforcement(t *testing.T) {
 	}
 	var places []*place
 	next := 20000
-	for i := range rows {
-		r := &rows[i]
+	for _, r := range slices.Concat(rows, wrapped) {
 		for _, side := range []ir.Side{ir.Ingress, ir.Egress} {
 			if r.sides&side == 0 {
 				continue
 			}
-			p := &place{row: r, side: side}
+			p := &place{row: &r, side: side}
 			for k, policies := range [][]policy{r.policies, nil} {
 				p.port[k] = next
 				next++
 				prog.call(p.port[k], r.proto, side, copyPolicies(policies)...)
+				if r.silent {
+					run(t, "", "ip", "netns", "exec", server.name, "iptables", "-A", "INPUT", "-p", "tcp", "--dport", fmt.Sprint(p.port[k]), "-j", "DROP")
+				}
 				p.app[k] = serve(t, server, p.port[k], r.proto.Plane())
 			}
 			places = append(places, p)
@@ -87,7 +96,10 @@ func TestEnforcement(t *testing.T) {
 			for k, want := range []string{p.row.want, p.row.control} {
 				out := logs[map[ir.Side]string{ir.Ingress: "server", ir.Egress: "client"}[p.side]]
 				port := fmt.Sprint(p.port[k])
-				got := p.row.probe(t, probe{client, serverIP + ":" + port, p.app[k], func() string { return linesWith(out, port) }})
+				got := p.row.probe(t, probe{
+					n: client, address: serverIP + ":" + port, side: p.side, app: p.app[k], id: "id",
+					log: func() string { return linesWith(out, port) },
+				})
 				if got != want {
 					t.Errorf("%s: got %q, want %q", []string{"policy", "control"}[k], got, want)
 				}
@@ -207,23 +219,26 @@ func grpcCall(t *testing.T, p probe, service string, header ...string) (metadata
 
 // greeting connects, reads the server's first line and has one echoed.
 func greeting(t *testing.T, p probe) string {
-	c, err := p.n.dial(context.Background(), p.address)
+	return greet(p.n.dial(context.Background(), p.address))
+}
+
+func greet(c net.Conn, err error) string {
 	if err != nil {
 		return "error " + err.Error()
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(5 * time.Second))
-	buf := make([]byte, 100)
-	n, err := c.Read(buf)
+	r := bufio.NewReader(c)
+	first, err := r.ReadString('\n')
 	if err != nil {
 		return "closed"
 	}
 	fmt.Fprintf(c, "a\n")
-	m, err := c.Read(buf[n:])
+	second, err := r.ReadString('\n')
 	if err != nil {
-		return strings.TrimSpace(string(buf[:n])) + ", closed"
+		second = "closed"
 	}
-	return strings.ReplaceAll(strings.TrimSpace(string(buf[:n+m])), "\n", ", ")
+	return strings.TrimSpace(first) + ", " + strings.TrimSpace(second)
 }
 
 // reached counts the connections or requests that came to the app.

@@ -72,9 +72,20 @@ func (h *httpChain) add(c *call, filter proto.Message) {
 	h.filters = append(h.filters, httpFilter(c.name, filter))
 }
 
-// lower runs the lowerings. A policy's condition is decided as early as nothing
+// lower runs the lowerings. What wrappers read of the actions behind them comes
+// first. A policy's condition is decided as early as nothing
 // before it changes what it reads: at the top, or just before its first action.
 func (h *httpChain) lower() {
+	for _, c := range h.all {
+		if h.next != "" && c.low.peek != nil && slices.ContainsFunc(h.calls, func(w *call) bool {
+			return w.when != nil && w.when.readsAny(c.low.writes(c))
+		}) {
+			if c.when != nil {
+				h.decide(c.when)
+			}
+			c.low.peek(h, c)
+		}
+	}
 	for i, c := range h.calls {
 		if c.when != nil && !c.when.late() && !h.writtenBefore(c, i) {
 			h.decide(c.when)
@@ -101,7 +112,12 @@ func (h *httpChain) decide(w *when) {
 		return
 	}
 	h.decided[w.policy] = true
-	h.filters = append(h.filters, httpFilter(w.policy+"/when", w.decide()))
+	h.filters = append(h.filters, httpFilter(w.policy+"/when", w.decide(h.routed(w))))
+}
+
+// routed reports whether the policy chooses the route.
+func (h *httpChain) routed(w *when) bool {
+	return slices.ContainsFunc(h.calls, func(c *call) bool { return c.when == w && c.low.routed })
 }
 
 // manager builds the connection manager: everything in it that is no policy's

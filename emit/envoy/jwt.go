@@ -9,50 +9,103 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/ir"
 )
-
-// jwtClaims is where jwt_authn leaves the claims of a valid token.
-const jwtClaims = `metadata.filter_metadata["envoy.filters.http.jwt_authn"]["claims"]`
 
 // systemCAs is the bundle in Envoy's image, for key sets behind https.
 const systemCAs = "/etc/ssl/certs/ca-certificates.crt"
 
-// jwtHTTP: jwt(issuer, jwks_uri | jwks, audiences, forward).
+// jwtHTTP: jwt(issuer, jwks_uri | jwks, audiences, forward). The claims go where
+// lowered conditions look for them.
 func jwtHTTP(h *httpChain, c *call) {
-	provider := &jwtv3.JwtProvider{
-		Issuer: c.str("issuer"), Forward: c.Args["forward"].Bool, PayloadInMetadata: "claims",
+	provider := h.jwtProvider(c)
+	if provider == nil {
+		return
 	}
-	for _, v := range c.Args["audiences"].List {
-		provider.Audiences = append(provider.Audiences, v.Str)
+	h.jwtFilter(c, provider, named(c.name))
+	if len(provider.Audiences) > 0 {
+		h.replies = append(h.replies, unauthenticated(h.grpc))
 	}
-	if keys := c.str("jwks"); keys != "" {
-		provider.JwksSourceSpecifier = &jwtv3.JwtProvider_LocalJwks{LocalJwks: inline(keys)}
+}
+
+// unauthenticated makes 401 of the 403 that Envoy gives a token for somebody
+// else.
+func unauthenticated(grpc bool) *hcmv3.ResponseMapper {
+	r := &hcmv3.ResponseMapper{
+		Filter: celLogFilter(`response.code_details.startsWith("jwt_authn_access_denied") && response.code == 403`),
+	}
+	if grpc {
+		r.HeadersToAdd = grpcStatus("16")
 	} else {
-		cluster := h.jwksCluster(c)
-		if cluster == "" {
-			return
-		}
-		provider.JwksSourceSpecifier = &jwtv3.JwtProvider_RemoteJwks{RemoteJwks: &jwtv3.RemoteJwks{
-			HttpUri: &corev3.HttpUri{
-				Uri: c.str("jwks_uri"), HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: cluster}, Timeout: seconds(5 * time.Second),
-			},
-			AsyncFetch: &jwtv3.JwksAsyncFetch{FastListener: true},
-		}}
+		r.StatusCode = u32(401)
 	}
+	return r
+}
+
+// jwtPeek reads the claims of a valid token for the conditions of wrappers, and
+// refuses nobody: that is done behind the wrappers, for each attempt.
+func jwtPeek(h *httpChain, c *call) {
+	provider := h.jwtProvider(c)
+	if provider == nil {
+		return
+	}
+	provider.Forward = true
+	h.jwtFilter(c, provider, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_RequiresAny{
+		RequiresAny: &jwtv3.JwtRequirementOrList{Requirements: []*jwtv3.JwtRequirement{
+			named(c.name), {RequiresType: &jwtv3.JwtRequirement_AllowMissingOrFailed{AllowMissingOrFailed: &emptypb.Empty{}}},
+		}},
+	}})
+}
+
+func named(provider string) *jwtv3.JwtRequirement {
+	return &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: provider}}
+}
+
+func (h *httpChain) jwtFilter(c *call, p *jwtv3.JwtProvider, r *jwtv3.JwtRequirement) {
 	h.add(c, &jwtv3.JwtAuthentication{
 		StatPrefix: c.policy().Name,
-		Providers:  map[string]*jwtv3.JwtProvider{c.name: provider},
+		Providers:  map[string]*jwtv3.JwtProvider{c.name: p},
 		Rules: []*jwtv3.RequirementRule{{
-			Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
-			RequirementType: &jwtv3.RequirementRule_Requires{Requires: &jwtv3.JwtRequirement{
-				RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: c.name},
-			}},
+			Match:           &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+			RequirementType: &jwtv3.RequirementRule_Requires{Requires: r},
 		}},
 	})
+}
+
+// jwtProvider says which tokens are valid; nil after an error.
+func (h *httpChain) jwtProvider(c *call) *jwtv3.JwtProvider {
+	p := &jwtv3.JwtProvider{
+		Issuer: c.str("issuer"), Forward: c.Args["forward"].Bool, PayloadInMetadata: ir.JWTPayload,
+		// The default takes tokens from a query parameter too, which stays in
+		// the path and in logs.
+		FromHeaders: []*jwtv3.JwtHeader{{Name: "authorization", ValuePrefix: "Bearer "}},
+	}
+	for _, v := range c.Args["audiences"].List {
+		p.Audiences = append(p.Audiences, v.Str)
+	}
+	if keys := c.str("jwks"); keys != "" {
+		p.JwksSourceSpecifier = &jwtv3.JwtProvider_LocalJwks{LocalJwks: inline(keys)}
+		return p
+	}
+	cluster := h.jwksCluster(c)
+	if cluster == "" {
+		return nil
+	}
+	p.JwksSourceSpecifier = &jwtv3.JwtProvider_RemoteJwks{RemoteJwks: &jwtv3.RemoteJwks{
+		HttpUri: &corev3.HttpUri{
+			Uri: c.str("jwks_uri"), HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: cluster}, Timeout: seconds(5 * time.Second),
+		},
+		// Listeners open without waiting for the keys: other policies on them
+		// don't depend on that host. Until they are there, tokens are refused.
+		AsyncFetch: &jwtv3.JwksAsyncFetch{FastListener: true},
+	}}
+	return p
 }
 
 // jwtWrites: the claims that it provides, and the token that it takes out.

@@ -26,6 +26,7 @@ import (
 // ADM's own connections are told apart by its group.
 const (
 	clientIP  = "10.77.0.1"
+	otherIP   = "10.77.0.3" // the client's too
 	serverIP  = "10.77.0.2"
 	v1IP      = "10.77.0.11"
 	v2IP      = "10.77.0.12"
@@ -64,7 +65,7 @@ func newNamespace(t testing.TB, role string) *namespace {
 func newPair(t testing.TB) (client, server *namespace) {
 	client, server = newNamespace(t, "c"), newNamespace(t, "s")
 	run(t, "", "ip", "link", "add", "eth0", "netns", client.name, "type", "veth", "peer", "name", "eth0", "netns", server.name)
-	for n, ips := range map[*namespace][]string{client: {clientIP}, server: {serverIP, v1IP, v2IP}} {
+	for n, ips := range map[*namespace][]string{client: {clientIP, otherIP}, server: {serverIP, v1IP, v2IP}} {
 		for _, ip := range ips {
 			run(t, "", "ip", "-n", n.name, "addr", "add", ip+"/24", "dev", "eth0")
 		}
@@ -95,9 +96,18 @@ func (n *namespace) do(f func() error) error {
 	return f()
 }
 
-func (n *namespace) dial(ctx context.Context, address string) (c net.Conn, err error) {
+func (n *namespace) dial(ctx context.Context, address string) (net.Conn, error) {
+	return n.dialFrom(ctx, clientIP, address)
+}
+
+// dialFrom connects from one of the client's addresses.
+func (n *namespace) dialFrom(ctx context.Context, from, address string) (c net.Conn, err error) {
+	d := &net.Dialer{Timeout: 5 * time.Second}
+	if !strings.HasPrefix(address, "127.") {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+	}
 	err = n.do(func() error {
-		c, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp4", address)
+		c, err = d.DialContext(ctx, "tcp4", address)
 		return err
 	})
 	return c, err

@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -169,6 +170,7 @@ type httpRequest struct {
 	header  map[string]string
 	h2      bool
 	body    string
+	limit   time.Duration // 0: 20 s
 }
 
 type httpAnswer struct {
@@ -190,9 +192,8 @@ func (r httpRequest) do() httpAnswer {
 		tr.Protocols.SetUnencryptedHTTP2(true)
 	}
 	defer tr.CloseIdleConnections()
-	if r.method == "" {
-		r.method = "GET"
-	}
+	r.method = cmp.Or(r.method, "GET")
+	r.limit = cmp.Or(r.limit, 20*time.Second)
 	req, err := http.NewRequest(r.method, "http://"+r.address+r.path, strings.NewReader(r.body))
 	if err != nil {
 		return httpAnswer{err: err}
@@ -201,7 +202,7 @@ func (r httpRequest) do() httpAnswer {
 		req.Header.Set(k, v)
 	}
 	start := time.Now()
-	resp, err := (&http.Client{Transport: tr, Timeout: 20 * time.Second,
+	resp, err := (&http.Client{Transport: tr, Timeout: r.limit,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
 	if err != nil {
 		return httpAnswer{err: err, elapsed: time.Since(start)}

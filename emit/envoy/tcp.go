@@ -9,6 +9,7 @@ import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	liststatev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/set_filter_state/v3"
+	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -54,6 +55,9 @@ func (a *adm) tcpListener(l *layout.Listener) {
 	case len(whens) == 0:
 		listener.FilterChains = []*listenerv3.FilterChain{a.tcpFilterChain(l, &listener.AccessLog, calls, nil)}
 	default:
+		if l.Protocol == "tls" && slices.ContainsFunc(whens, func(w *when) bool { return slices.Contains(w.reads, "connection.requested_server_name") }) {
+			listener.ListenerFilters = append(listener.ListenerFilters, tlsInspector())
+		}
 		listener.ListenerFilters = append(listener.ListenerFilters, decideAtAccept(whens))
 		listener.FilterChainMatcher = a.tcpTree(l, listener, calls, whens, nil)
 	}
@@ -68,6 +72,14 @@ func decideAtAccept(whens []*when) *listenerv3.ListenerFilter {
 	}
 	return &listenerv3.ListenerFilter{
 		Name: "when", ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: typed(set)},
+	}
+}
+
+// tlsInspector reads the server name of the client's first message. It waits for
+// that message, so it stands only where the client speaks first.
+func tlsInspector() *listenerv3.ListenerFilter {
+	return &listenerv3.ListenerFilter{
+		Name: "tls_inspector", ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: typed(&tlsinspectorv3.TlsInspector{})},
 	}
 }
 

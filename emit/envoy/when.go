@@ -70,15 +70,16 @@ func (w *when) readsAny(parts []string) bool {
 	return false
 }
 
-// decide is the HTTP filter that writes the answer.
-func (w *when) decide() proto.Message {
+// decide is the HTTP filter that writes the answer. The route is chosen again
+// where that hangs on it.
+func (w *when) decide(routed bool) proto.Message {
 	value := "true"
 	if w.text != "" {
 		value = "%CEL(" + w.text + ")%"
 	}
 	set := &httpstatev3.Config{
 		OnRequestHeaders: []*statev3.FilterStateValue{stateValue(w.key(), value)},
-		ClearRouteCache:  true,
+		ClearRouteCache:  routed,
 	}
 	if !w.sampled() {
 		return set
