@@ -77,12 +77,16 @@ func (c *checker) oblige(w *verdicts, acts []*typedCall, edges []liveEdge, both 
 	for _, a := range o.acts {
 		o.ir.Actions = append(o.ir.Actions, a.ir)
 	}
+	var last *ir.Condition
 	for _, e := range edges {
 		call := c.g.Calls[e.call]
 		o.calls = append(o.calls, e.call)
 		o.ir.Edges = append(o.ir.Edges, &ir.Edge{Sender: call.From, Call: call, Cond: e.cond})
-		if e.cond != nil {
-			o.reads = append(o.reads, canonicalAll(e.cond.Reads)...)
+		if e.cond != nil && e.cond != last {
+			last = e.cond
+			for _, r := range e.cond.Reads {
+				o.reads = append(o.reads, canonical(r))
+			}
 		}
 	}
 	if w.p.ir.Sample < 1 {

@@ -62,14 +62,6 @@ func canonical(part string) string {
 	return part
 }
 
-func canonicalAll(parts []string) []string {
-	out := make([]string, len(parts))
-	for i, p := range parts {
-		out[i] = canonical(p)
-	}
-	return out
-}
-
 // covers reports whether part b is a or lies inside it.
 func covers(a, b string) bool {
 	return strings.HasPrefix(b, a) && (len(a) == len(b) || b[len(a)] == '.' || b[len(a)] == '[')
