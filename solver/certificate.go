@@ -72,12 +72,10 @@ func certify(p *Problem, g *cover, rows []row) Certificate {
 		part.Denominator = denominator / part.Denominator
 		for _, r := range group {
 			named := CertificateRow{Kind: rowNames[r.kind], Times: r.times / (denominator / part.Denominator)}
-			if r.kind != rowCycle {
-				slices.Sort(r.at)
-			}
 			for _, v := range r.at {
 				named.Services = append(named.Services, p.Nodes[g.node[v]].Name)
 			}
+			named.order()
 			part.Rows = append(part.Rows, named)
 		}
 		if part.Denominator == 1 {
@@ -95,6 +93,20 @@ func certify(p *Problem, g *cover, rows []row) Certificate {
 		return strings.Compare(a.Rows[0].Services[0], b.Rows[0].Services[0])
 	})
 	return c
+}
+
+// order puts the services in the one order of many that mean the same: sorted,
+// and of a cycle the smallest first, then the smaller of its two neighbours.
+func (r *CertificateRow) order() {
+	if r.Kind != rowNames[rowCycle] {
+		slices.Sort(r.Services)
+		return
+	}
+	first := slices.Index(r.Services, slices.Min(r.Services))
+	r.Services = slices.Concat(r.Services[first:], r.Services[:first])
+	if last := len(r.Services) - 1; r.Services[last] < r.Services[1] {
+		slices.Reverse(r.Services[1:])
+	}
 }
 
 func sortRows(rows []CertificateRow) {

@@ -5,8 +5,7 @@ import "admc.dev/admc/lang/diag"
 // Infeasible: policies and graph lines that can't hold together.
 const Infeasible diag.Code = "infeasible"
 
-// Codes documents what this package reports. The examples are checked by the
-// phase that can read them, the command's.
+// Codes documents what this package reports.
 var Codes = []diag.CodeDoc{{
 	Code:    Infeasible,
 	Summary: "Policies, rows between them and lines of the graph contradict each other, so that some policy has no place where it could be enforced.",

@@ -49,7 +49,7 @@ func BenchmarkKernel(b *testing.B) {
 							}
 							b.ReportMetric(float64(len(k.weight)), "vertices")
 							b.ReportMetric(float64(k.cost(in)), "cost")
-							b.ReportMetric(float64(roundedUp(k.prove(k.cost(in)))), "bound")
+							b.ReportMetric(float64(roundedUp(k.prove(context.Background(), k.cost(in)))), "bound")
 						}
 						cancel()
 					}

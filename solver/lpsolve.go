@@ -39,7 +39,8 @@ var builtWithC = []engine{lpsolve{}}
 func (lpsolve) Name() string { return "lpsolve" }
 
 func (lpsolve) solve(ctx context.Context, k *part) ([]bool, error) {
-	m := coverModel(k, nil)
+	in := greedyCover(k)
+	m := coverModel(k, k.cuts(ctx, k.cost(in)))
 	if !m.exactInFloats() {
 		return native{}.solve(ctx, k)
 	}
@@ -107,6 +108,8 @@ func (m *model) runLPSolve(limit int) ([]bool, error) {
 		return m.read(lp.Variables(), lp.Objective())
 	case golp.INFEASIBLE:
 		return nil, errInfeasible
+	case golp.SUBOPTIMAL, golp.TIMEOUT:
+		return nil, context.DeadlineExceeded // the only limit it was given
 	default:
 		return nil, fmt.Errorf("lp_solve ended with %s", status)
 	}

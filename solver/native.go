@@ -14,10 +14,10 @@ func (native) Name() string { return "native" }
 func (native) solve(ctx context.Context, k *part) ([]bool, error) {
 	in := greedyCover(k)
 	s := &search{ctx: ctx}
-	if p := k.pack(k.cost(in)); p != nil && p.sum() > float64(k.cost(in)-1)+1e-4 && roundedUp(p.multipliers()) >= k.cost(in) {
+	if p := k.pack(ctx, k.cost(in)); p != nil && p.sum() > float64(k.cost(in)-1)+1e-4 && roundedUp(p.multipliers()) >= k.cost(in) {
 		return in, ctx.Err()
 	}
-	if better, ok := s.component(k, k.cost(in)); ok {
+	if better, ok := s.reduced(k.weight, k.adj, k.cost(in)); ok {
 		in = better
 	}
 	return in, s.err
@@ -82,13 +82,17 @@ func dropRedundant(k *part, in []bool) {
 type search struct {
 	ctx   context.Context
 	nodes int
-	err   error // the context's, once it ended
+	most  int   // nodes; 0 is no limit
+	err   error // the context's, once it ended, or errTooMany
 }
 
 // reduced solves any vertex cover problem below a limit.
 func (s *search) reduced(weight []int64, adj [][]int32, limit int64) ([]bool, bool) {
 	if s.nodes++; s.nodes%64 == 0 && s.err == nil {
 		s.err = s.ctx.Err()
+	}
+	if s.most > 0 && s.nodes > s.most && s.err == nil {
+		s.err = errTooMany
 	}
 	if s.err != nil || limit <= 0 {
 		return nil, false
@@ -123,7 +127,8 @@ func (s *search) reduced(weight []int64, adj [][]int32, limit int64) ([]bool, bo
 	return in, limit > 0
 }
 
-// least is the relaxation of a reduced component: all halves, rounded up.
+// least is the relaxation of a component, rounded up. That all halves are its
+// optimum is what the reducer's last rule, halves, ends with.
 func (k *part) least() int64 {
 	sum := int64(0)
 	for _, w := range k.weight {
@@ -132,7 +137,7 @@ func (k *part) least() int64 {
 	return (sum + 1) / 2
 }
 
-// component branches on a reduced component: the busiest vertex is in, or its
+// component branches on a component that no rule shrinks: the busiest vertex is in, or its
 // neighbours are.
 func (s *search) component(k *part, limit int64) ([]bool, bool) {
 	if k.least() >= limit {

@@ -1,6 +1,7 @@
 package solver
 
 import (
+	"context"
 	"math"
 	"slices"
 )
@@ -17,6 +18,7 @@ import (
 // integers that are then checked, and a poor solution only gives a poor bound.
 type packing struct {
 	k      *part
+	ctx    context.Context
 	rows   []row
 	have   map[string]bool
 	basis  []int32     // row at each position; ^v: the slack of vertex v
@@ -37,13 +39,14 @@ const (
 )
 
 // pack gives the packing of a part, nil for one that is too large. enough ends
-// it early: once its bound, rounded up, reaches that.
-func (k *part) pack(enough int64) *packing {
+// it early: once its bound, rounded up, reaches that. So does the context: the
+// rows found by then hold all the same.
+func (k *part) pack(ctx context.Context, enough int64) *packing {
 	n := len(k.weight)
 	if n > maxPack || k.packed != nil {
 		return k.packed
 	}
-	p := &packing{k: k, have: map[string]bool{}, basis: make([]int32, n), inv: make([][]float64, n),
+	p := &packing{k: k, ctx: ctx, have: map[string]bool{}, basis: make([]int32, n), inv: make([][]float64, n),
 		value: make([]float64, n), y: make([]float64, n), column: make([]float64, n)}
 	all := make([]float64, n*n)
 	for v := range n {
@@ -66,7 +69,7 @@ func (k *part) pack(enough int64) *packing {
 	}
 	for range packRounds {
 		p.maximise()
-		if p.sum() > float64(enough-1)+1e-4 || !p.separate() {
+		if p.ctx.Err() != nil || p.sum() > float64(enough-1)+1e-4 || !p.separate() {
 			break
 		}
 	}
@@ -112,6 +115,9 @@ func (p *packing) gain(r *row) float64 {
 // maximise pivots until no row is worth raising.
 func (p *packing) maximise() {
 	for limit := 40 * len(p.y); limit > 0; limit-- {
+		if limit%64 == 0 && p.ctx.Err() != nil {
+			return
+		}
 		best, gain := int32(0), tolerance
 		for i := range p.rows {
 			if g := p.gain(&p.rows[i]); g > gain {

@@ -2,8 +2,6 @@ package solver
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	"admc.dev/admc/graph"
@@ -113,20 +111,26 @@ func (c *closing) needed(sides []ir.Side) []bool {
 func (g *cover) solve(ctx context.Context, e engine) ([]bool, []row, error) {
 	r := newReducer(g.weight, g.adj)
 	r.run()
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
 	in := make([]bool, len(g.weight))
 	var rows []row
 	for _, k := range r.parts() {
-		if err := ctx.Err(); err != nil {
-			return nil, nil, err
-		}
 		sub, err := e.solve(ctx, k)
 		if err != nil {
+			return nil, nil, err
+		}
+		if sub, err = k.canonical(ctx, sub); err != nil {
 			return nil, nil, err
 		}
 		for i, v := range k.vertex {
 			in[v] = sub[i]
 		}
-		rows = append(rows, k.prove(k.cost(sub))...)
+		rows = append(rows, k.prove(ctx, k.cost(sub))...)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
 	}
 	r.cover(in)
 	g.prefer(in)
@@ -174,11 +178,4 @@ func (c *closing) placement(y []bool, sides []ir.Side, engine string, cert Certi
 	}
 	pl.Bound, pl.Proved = pl.Objective, true
 	return pl
-}
-
-// errNotVerified begins what Verify says.
-var errNotVerified = errors.New("the placement is not right")
-
-func wrong(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", errNotVerified, fmt.Sprintf(format, args...))
 }

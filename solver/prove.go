@@ -1,11 +1,13 @@
 package solver
 
+import "context"
+
 // prove gives rows that bound a part's covers, in the reducer's vertices: those
 // of its packing, or where it is too large for one, of the relaxation by edges
 // alone. cost is the weight of a cover, beyond which there is nothing to prove.
-func (k *part) prove(cost int64) []row {
+func (k *part) prove(ctx context.Context, cost int64) []row {
 	var rows []row
-	if p := k.pack(cost); p != nil {
+	if p := k.pack(ctx, cost); p != nil {
 		rows = p.multipliers()
 	} else {
 		rows = k.halfRows()
@@ -33,4 +35,20 @@ func (k *part) halfRows() []row {
 		}
 	}
 	return rows
+}
+
+// cuts are the rows of the packing that its fractional cover keeps exactly: the
+// ones that hold it up, and so what an engine's relaxation wants.
+func (k *part) cuts(ctx context.Context, cost int64) []row {
+	p := k.pack(ctx, cost)
+	if p == nil {
+		return nil
+	}
+	var out []row
+	for i := range p.rows {
+		if r := &p.rows[i]; len(r.at) > 2 && p.gain(r) > -tolerance {
+			out = append(out, *r)
+		}
+	}
+	return out
 }

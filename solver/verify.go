@@ -1,6 +1,8 @@
 package solver
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"admc.dev/admc/lang/ir"
@@ -169,4 +171,11 @@ func (v *verifier) bound() error {
 		return nil
 	}
 	return wrong("its certificate is of the kind %q", v.pl.Kind)
+}
+
+// errNotVerified begins what Verify says.
+var errNotVerified = errors.New("the placement is not right")
+
+func wrong(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errNotVerified, fmt.Sprintf(format, args...))
 }
