@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -18,12 +20,53 @@ func programSize(pattern string) (int, error) {
 	if _, err := regexp.Compile(pattern); err != nil {
 		return 0, fmt.Errorf("not a regular expression: %w", err)
 	}
-	re, err := syntax.Parse(pattern, syntax.Perl)
+	re, err := syntax.Parse(markAlternatives(pattern), syntax.Perl)
 	if err != nil {
 		return 0, fmt.Errorf("not a regular expression: %w", err)
 	}
 	const unanchored = 4 // match, fail, and the loop that skips to the first byte
 	return unanchored + regexSize(re), nil
+}
+
+const mark = "admc_alternative_"
+
+// markAlternatives puts an empty group behind each |, so that Go's parser does
+// not merge alternatives: RE2 merges some of them too, but not the same ones.
+func markAlternatives(pattern string) string {
+	var b strings.Builder
+	class, quoted, n := false, false, 0
+	for i := 0; i < len(pattern); i++ {
+		c := pattern[i]
+		b.WriteByte(c)
+		switch {
+		case quoted:
+			quoted = !strings.HasPrefix(pattern[i+1:], `\E`)
+		case c == '\\' && i+1 < len(pattern):
+			i++
+			b.WriteByte(pattern[i])
+			quoted = pattern[i] == 'Q' && !class && !strings.HasPrefix(pattern[i+1:], `\E`)
+		case class:
+			if strings.HasPrefix(pattern[i:], "[:") {
+				if end := strings.Index(pattern[i:], ":]"); end > 0 {
+					b.WriteString(pattern[i+1 : i+end+2])
+					i += end + 1
+				}
+			}
+			class = c != ']'
+		case c == '[':
+			class = true
+			for _, literal := range []string{"^", "]"} {
+				if strings.HasPrefix(pattern[i+1:], literal) {
+					b.WriteString(literal)
+					i++
+				}
+			}
+		case c == '|':
+			n++
+			fmt.Fprintf(&b, "(?P<%s%d>)", mark, n)
+		}
+	}
+	return b.String()
 }
 
 func regexSize(re *syntax.Regexp) int {
@@ -35,10 +78,9 @@ func regexSize(re *syntax.Regexp) int {
 	switch re.Op {
 	case syntax.OpLiteral:
 		for _, r := range re.Rune {
-			if fold && r >= utf8.RuneSelf {
-				sum += 4 * utf8.UTFMax
-			} else {
-				sum += utf8.RuneLen(r)
+			sum += utf8.RuneLen(r)
+			if fold {
+				sum += otherCases(r)
 			}
 		}
 	case syntax.OpCharClass:
@@ -48,21 +90,39 @@ func regexSize(re *syntax.Regexp) int {
 	case syntax.OpAnyCharNotNL:
 		sum += classSize([]rune{0, '\n' - 1, '\n' + 1, utf8.MaxRune})
 	case syntax.OpCapture:
+		if strings.HasPrefix(re.Name, mark) {
+			return 0
+		}
 		sum += 2
 	case syntax.OpStar, syntax.OpPlus, syntax.OpQuest:
 		sum += 2
 	case syntax.OpRepeat:
-		n := re.Max
-		if n < 0 {
-			n = re.Min + 1
+		// x{2,4} is x x (x (x)?)?, and x{2,} is x x+.
+		more := re.Max - re.Min
+		if re.Max < 0 {
+			more = 1
 		}
-		sum = n * (sum + 2)
+		sum = re.Min*sum + more*(sum+2)
 	case syntax.OpAlternate:
 		sum += len(re.Sub)
 	default:
 		sum++
 	}
 	return sum
+}
+
+// otherCases is what the runes cost that are r in another case. The two cases of
+// an ASCII letter are one step; K and S have a third one beyond ASCII.
+func otherCases(r rune) int {
+	size := 0
+	for o := unicode.SimpleFold(r); o != r; o = unicode.SimpleFold(o) {
+		if o >= utf8.RuneSelf {
+			size += utf8.RuneLen(o) + 1
+		} else if r >= utf8.RuneSelf {
+			size++
+		}
+	}
+	return size
 }
 
 // classSize counts the byte ranges of a class, with shared tails as RE2 shares

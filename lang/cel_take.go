@@ -432,8 +432,9 @@ func (c *compiler) warn(root *term) {
 	})
 }
 
-// maxDepth of the lowered expression.
-const maxDepth = 24
+// maxDepth of the lowered expression. Envoy reads its configuration with a limit
+// of 100 nested messages and lists, and a step of an expression takes three.
+const maxDepth = 20
 
 func depth(e *exprpb.Expr) int {
 	deepest := 0
