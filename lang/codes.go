@@ -1,6 +1,8 @@
 package lang
 
 import (
+	"slices"
+
 	"admc.dev/admc/lang/diag"
 )
 
@@ -46,7 +48,7 @@ const (
 
 // Codes documents them. The examples are checked against testdata/shop.yaml,
 // unless one names a graph.
-var Codes = checkCodes
+var Codes = slices.Concat(checkCodes, celCodes)
 
 var checkCodes = []diag.CodeDoc{{
 	Code:    DuplicateName,
