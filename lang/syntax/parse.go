@@ -56,6 +56,7 @@ type parser struct {
 	quiet    bool // look ahead: say nothing
 	furthest int  // where the first failure of a look ahead was
 	skipping bool // after a fail: tokens are passed over unread
+	openCEL  bool // while skipping, a condition was not closed: don't look for the end of another
 
 	unclosed *diag.Span // the brace of a condition that seems to have taken its policy's brace
 

@@ -32,23 +32,28 @@ func declFollows(word, next token) bool {
 	return false
 }
 
-// annotationsLeadDecl looks past the annotations at the token in hand.
+// annotationsLeadDecl looks past the annotations at the token in hand. It looks
+// no further than any real ones reach, lest a file of nothing else takes time
+// quadratic in its size.
 func (p *parser) annotationsLeadDecl() bool {
-	sc, t := p.sc, p.tok
-	for t.kind == tokAt {
-		if t = sc.next(); t.kind != tokWord {
+	const most = 64 // tokens
+	sc, t, open := p.sc, p.tok, false
+	for range most {
+		switch {
+		case t.kind == tokLParen:
+			open = true
+		case t.kind == tokRParen:
+			open = false
+		case open && (t.kind == tokAt || t.kind == tokLBrace) || t.kind == tokEOF:
+			return false
+		case !open && (t.is("policy") || t.is("action")):
+			return true
+		case !open && t.kind != tokAt && t.kind != tokWord:
 			return false
 		}
-		if t = sc.next(); t.kind == tokLParen {
-			for t.kind != tokRParen {
-				if t = sc.next(); t.kind == tokEOF || t.kind == tokLBrace || t.kind == tokAt {
-					return false
-				}
-			}
-			t = sc.next()
-		}
+		t = sc.next()
 	}
-	return t.is("policy") || t.is("action")
+	return false
 }
 
 var closes = map[tokenKind]tokenKind{tokRBrace: tokLBrace, tokRParen: tokLParen, tokRBrack: tokLBrack}
@@ -93,9 +98,10 @@ func (p *parser) endSkip() {
 func (p *parser) skipToken() {
 	when := p.tok.is("when")
 	p.next()
-	if when && p.tok.kind == tokLBrace {
-		if _, _, ok := p.sc.celText(); ok {
-			p.next() // to the closing brace, which skip passes like any other token
+	if when && p.tok.kind == tokLBrace && !p.openCEL {
+		_, _, ok := p.sc.celText()
+		if p.openCEL = !ok; ok {
+			p.next() // to the closing brace
 			p.next()
 		}
 	}

@@ -1,6 +1,9 @@
 package syntax
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // celText takes the CEL expression that starts at off, up to the brace that
 // closes it, which stays. Braces in CEL's strings and comments are not counted
@@ -19,7 +22,7 @@ func (s *scanner) celText() (text string, issues []issue, ok bool) {
 			depth++
 			s.off++
 		case c == '}' && depth == 0:
-			s.fresh = len(strings.TrimSpace(string(s.src[s.lineStart:s.off]))) == 0
+			s.fresh = len(bytes.TrimSpace(s.src[s.lineStart:s.off])) == 0
 			return string(s.src[start.off:s.off]), issues, true
 		case c == '}':
 			depth--
@@ -60,10 +63,10 @@ func (s *scanner) celName() []issue {
 // celString takes the string whose quote is at off; start is where its prefix
 // begins. A string in single quotes that no quote closes ends with its line.
 func (s *scanner) celString(start int, raw bool) []issue {
-	quote := string(s.src[s.off : s.off+1])
-	triple := strings.HasPrefix(string(s.src[s.off:min(len(s.src), s.off+3)]), strings.Repeat(quote, 3))
+	quote := s.src[s.off : s.off+1]
+	triple := bytes.HasPrefix(s.src[s.off:], bytes.Repeat(quote, 3))
 	if triple {
-		quote = strings.Repeat(quote, 3)
+		quote = bytes.Repeat(quote, 3)
 	}
 	s.off += len(quote)
 	for s.off < len(s.src) {
@@ -79,7 +82,7 @@ func (s *scanner) celString(start int, raw bool) []issue {
 				s.off = end - 1 // it is the condition's, more likely than the string's
 			}
 			return []issue{celUnterminated(start, end)}
-		case strings.HasPrefix(string(s.src[s.off:min(len(s.src), s.off+len(quote))]), quote):
+		case bytes.HasPrefix(s.src[s.off:], quote):
 			s.off += len(quote)
 			return nil
 		default:

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -75,18 +76,16 @@ func (s *scanner) escape(t *token, value *strings.Builder) {
 func (s *scanner) otherQuote(t *token, open, closers string) {
 	t.kind = tokString
 	body := t.start + len(open)
-	end := s.lineEnd(t.start)
-	text := string(s.src[body:max(body, end)])
-	i := strings.IndexAny(text, closers)
-	if i < 0 {
-		s.off = max(body, end)
-		t.text = text
+	i := bytes.IndexAny(s.src[body:], closers+"\n")
+	if i < 0 || s.src[body+i] == '\n' {
+		s.off = max(body, s.lineEnd(t.start))
+		t.text = string(s.src[body:s.off])
 		t.issues = append(t.issues, issue{start: t.start, end: s.off, code: UnterminatedString,
 			message: "the string is not closed on its line", hint: `strings are written in straight double quotes: "…"`, lost: true})
 		return
 	}
-	_, w := utf8.DecodeRuneInString(text[i:])
-	t.text = text[:i]
+	_, w := utf8.DecodeRune(s.src[body+i:])
+	t.text = string(s.src[body : body+i])
 	s.off = body + i + w
 	t.addFix(s.off, BadCharacter, `strings are written in straight double quotes, not in `+open, "", strconv.Quote(t.text))
 }
