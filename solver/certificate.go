@@ -160,22 +160,22 @@ func gcd(a, b int64) int64 {
 type checker struct {
 	p      *Problem
 	node   map[string]int32
-	edges  map[[2]int32]bool
-	forced map[int32]bool
+	edges  []uint64 // pairs of nodes, the smaller in the upper half; ascending
+	forced []bool
 }
 
 func newChecker(p *Problem) *checker {
-	c := &checker{p: p, node: make(map[string]int32, len(p.Nodes)), edges: map[[2]int32]bool{}, forced: map[int32]bool{}}
+	c := &checker{p: p, node: make(map[string]int32, len(p.Nodes)), forced: make([]bool, len(p.Nodes))}
 	for i := range p.Nodes {
 		c.node[p.Nodes[i].Name] = int32(i)
-		c.forced[int32(i)] = p.Nodes[i].Pin == Always
+		c.forced[i] = p.Nodes[i].Pin == Always
 	}
 	can := c.possibleSides()
 	for i := range p.Obligations {
 		o := &p.Obligations[i]
 		for _, s := range o.Senders {
 			// Enforced at either end: y[receiver] + y[sender] >= 1.
-			c.edges[[2]int32{min(o.Receiver, s), max(o.Receiver, s)}] = true
+			c.edges = append(c.edges, pair(o.Receiver, s))
 			if o.Both || can[i] == ir.Egress || s == o.Receiver {
 				c.forced[s] = true
 			}
@@ -184,7 +184,15 @@ func newChecker(p *Problem) *checker {
 			c.forced[o.Receiver] = true
 		}
 	}
+	slices.Sort(c.edges)
 	return c
+}
+
+func pair(a, b int32) uint64 { return uint64(min(a, b))<<32 | uint64(max(a, b)) }
+
+func (c *checker) edge(a, b int32) bool {
+	_, ok := slices.BinarySearch(c.edges, pair(a, b))
+	return ok
 }
 
 // possibleSides repeats over all rows what can't be, until nothing changes.
@@ -230,13 +238,14 @@ func (c *checker) possibleSides() []ir.Side {
 // bound adds up a dual certificate, or says what is wrong with it.
 func (c *checker) bound(cert *Certificate) (int64, error) {
 	total := int64(0)
-	home := map[int32]int{}
+	home := make([]int, len(c.p.Nodes)) // part of each node, from 1
+	load := make([]int64, len(c.p.Nodes))
 	for i := range cert.Parts {
 		part := &cert.Parts[i]
 		if part.Denominator <= 0 || part.Denominator > denominator {
 			return 0, fmt.Errorf("certificate part %d has denominator %d", i, part.Denominator)
 		}
-		load, sum := map[int32]int64{}, int64(0)
+		sum := int64(0)
 		for j := range part.Rows {
 			r := &part.Rows[j]
 			nodes, right, err := c.row(r)
@@ -244,14 +253,14 @@ func (c *checker) bound(cert *Certificate) (int64, error) {
 				return 0, fmt.Errorf("certificate part %d, row %d: %w", i, j, err)
 			}
 			for _, n := range nodes {
+				if home[n] > 0 && home[n] != i+1 {
+					return 0, fmt.Errorf("%s is in certificate parts %d and %d", c.p.Nodes[n].Name, home[n]-1, i)
+				}
+				home[n] = i + 1
 				load[n] += r.Times
 				if load[n] > c.p.Nodes[n].Weight*part.Denominator {
 					return 0, fmt.Errorf("certificate part %d uses more of %s than it weighs", i, c.p.Nodes[n].Name)
 				}
-				if was, ok := home[n]; ok && was != i {
-					return 0, fmt.Errorf("%s is in certificate parts %d and %d", c.p.Nodes[n].Name, was, i)
-				}
-				home[n] = i
 			}
 			sum += r.Times * right
 		}
@@ -290,7 +299,7 @@ func (c *checker) row(r *CertificateRow) ([]int32, int64, error) {
 func (c *checker) clique(nodes []int32) bool {
 	for i, a := range nodes {
 		for _, b := range nodes[i+1:] {
-			if !c.edges[[2]int32{min(a, b), max(a, b)}] {
+			if !c.edge(a, b) {
 				return false
 			}
 		}
@@ -301,7 +310,7 @@ func (c *checker) clique(nodes []int32) bool {
 func (c *checker) cycle(nodes []int32) bool {
 	for i, a := range nodes {
 		b := nodes[(i+1)%len(nodes)]
-		if !c.edges[[2]int32{min(a, b), max(a, b)}] {
+		if !c.edge(a, b) {
 			return false
 		}
 	}

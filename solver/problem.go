@@ -163,20 +163,28 @@ func (p *Problem) addObligations(prog *ir.Program, index map[graph.Node]int32) m
 		}
 		return i
 	}
-	p.Obligations = make([]Obligation, len(prog.Obligations))
+	list := make([]Obligation, len(prog.Obligations))
 	for i, o := range prog.Obligations {
 		senders := make([]int32, len(o.Edges))
 		for j, e := range o.Edges {
 			senders[j] = at(e.Sender)
 		}
 		slices.Sort(senders)
-		p.Obligations[i] = Obligation{Of: o, Order: i, Receiver: at(o.Receiver),
+		list[i] = Obligation{Of: o, Order: i, Receiver: at(o.Receiver),
 			Senders: slices.Compact(senders), May: o.May, Both: o.Both}
 	}
-	slices.SortStableFunc(p.Obligations, func(a, b Obligation) int {
+	order := make([]int32, len(list))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(i, j int32) int {
+		a, b := &list[i], &list[j]
 		return cmp.Or(strings.Compare(a.Of.Policy.Name, b.Of.Policy.Name),
 			cmp.Compare(a.Receiver, b.Receiver), cmp.Compare(a.Of.Port, b.Of.Port), cmp.Compare(bit(a.Both), bit(b.Both)))
 	})
+	for _, i := range order {
+		p.Obligations = append(p.Obligations, list[i])
+	}
 	position := make(map[*ir.Obligation]int32, len(p.Obligations))
 	for i := range p.Obligations {
 		position[p.Obligations[i].Of] = int32(i)
@@ -200,7 +208,7 @@ func (p *Problem) addRows(prog *ir.Program, position map[*ir.Obligation]int32) {
 		}
 		p.Rows = append(p.Rows, Row{Of: r, Kind: r.Kind, P: i, Q: j, PSide: r.PSide, QSide: r.QSide})
 	}
-	slices.SortStableFunc(p.Rows, func(a, b Row) int {
+	slices.SortFunc(p.Rows, func(a, b Row) int {
 		return cmp.Or(cmp.Compare(a.P, b.P), cmp.Compare(a.Q, b.Q), cmp.Compare(a.Kind, b.Kind),
 			cmp.Compare(a.PSide, b.PSide), strings.Compare(a.Of.Text, b.Of.Text))
 	})
