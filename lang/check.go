@@ -98,7 +98,7 @@ func (c *checker) declare(files []*syntax.File) {
 				c.policies = append(c.policies, newPolicy(d))
 			case *syntax.Action:
 				c.declared[d.Name.Name] = true
-				c.notYet(d.Name.At, "an action of one's own")
+				c.notYet(d.Name.At, "declaring actions in a program")
 			case *syntax.Require:
 				c.notYet(d.Name.At, "require")
 			case *syntax.Test:

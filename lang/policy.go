@@ -132,9 +132,20 @@ func (c *checker) policy(p *policy) {
 	now, _ := c.bag.Count()
 	p.bad = now > errors
 	if whole && len(on) > 0 && len(p.edges) == 0 && !path {
-		c.bag.Warnf(p.ir.At, NoEdges, "policy %s matches no call of the graph", p.ir.Name)
+		d := c.bag.Warnf(p.ir.At, NoEdges, "policy %s matches no call of the graph", p.ir.Name)
+		if slices.ContainsFunc(on, fromEverybody) {
+			d.WithHint("* is every service of the mesh; externals are named, or selected by external")
+		}
 		c.checkUnmatched(p)
 	}
+}
+
+// fromEverybody reports an item whose callers are `*`.
+func fromEverybody(on *syntax.On) bool {
+	return slices.ContainsFunc(on.Edges, func(e *syntax.Edges) bool {
+		g, ok := e.From.Term.(*syntax.Glob)
+		return ok && g.Pattern == "*"
+	})
 }
 
 func (c *checker) second(at, first diag.Span, what, hint string) {

@@ -293,17 +293,13 @@ func (v *verdicts) versions(o *obligation, t *typedCall) {
 		}
 		if len(s.Versions) == 0 {
 			v.c.bag.Warnf(t.ir.At, UnknownVersion, "the graph lists no versions of %s, so nothing says that it has %q", s.Name, want).
-				WithHint("versions: [%s]", want).
+				WithHint("add `versions: [%s]` to it in the graph", want).
 				WithNote(s.At, "%s is declared here", s.Name)
 			return
 		}
-		d := v.c.bag.Errorf(t.ir.At, UnknownVersion, "%s has no version %q", s.Name, want).
+		v.c.bag.Errorf(t.ir.At, UnknownVersion, "%s has no version %q", s.Name, want).
+			WithHint("its versions are %s", quoted(s.Versions)).
 			WithNote(s.At, "%s is declared here", s.Name)
-		if near := diag.Suggest(want, s.Versions); near != "" {
-			d.WithHint("did you mean %q?", near)
-		} else {
-			d.WithHint("its versions are %s", quoted(s.Versions))
-		}
 	}
 }
 
