@@ -35,7 +35,8 @@ func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *i
 	for _, l := range c.inOrder {
 		c.resolve(l)
 	}
-	for _, p := range c.policies {
+	for i, p := range c.policies {
+		p.number = i
 		c.policy(p)
 	}
 	c.unusedLets()

@@ -20,6 +20,7 @@ type index struct {
 	labels   map[string]map[string][]int32 // services by label and value
 	in, out  [][]int32                     // calls of each node
 	callers  map[portKey][]int32           // every call into a port
+	byPort   []int32                       // the place of each call in the order of receiver, port, sender
 	globs    map[string]nodeSet
 }
 
@@ -59,7 +60,27 @@ func newIndex(g *graph.Graph) *index {
 		key := portKey{to, call.Port}
 		x.callers[key] = append(x.callers[key], int32(i))
 	}
+	x.byPort = x.placeByPort()
 	return x
+}
+
+func (x *index) placeByPort() []int32 {
+	order := make([]int32, len(x.g.Calls))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		p, q := x.g.Calls[a], x.g.Calls[b]
+		if p.To != q.To {
+			return strings.Compare(p.To.NodeName(), q.To.NodeName())
+		}
+		return cmp.Or(cmp.Compare(p.Port, q.Port), cmp.Compare(a, b))
+	})
+	place := make([]int32, len(order))
+	for i, call := range order {
+		place[call] = int32(i)
+	}
+	return place
 }
 
 func baseName(s *graph.Service) string { return s.Name[strings.LastIndexByte(s.Name, '/')+1:] }
@@ -94,15 +115,6 @@ func (x *index) degree(s nodeSet, calls [][]int32) int {
 		total += len(calls[n])
 	}
 	return total
-}
-
-// byReceiver orders calls by receiver, port and sender.
-func (x *index) byReceiver(a, b int32) int {
-	p, q := x.g.Calls[a], x.g.Calls[b]
-	if p.To != q.To {
-		return strings.Compare(p.To.NodeName(), q.To.NodeName())
-	}
-	return cmp.Or(cmp.Compare(p.Port, q.Port), cmp.Compare(a, b))
 }
 
 // A nodeSet is sorted and without duplicates.

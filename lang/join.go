@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
 )
@@ -24,9 +25,7 @@ type joiner struct {
 	done  map[[2]*policy]bool // pairs already reported: conflicts
 	warns map[[2]*policy]bool // pairs already warned of: order
 	atoms map[*ir.Condition]atoms
-	// changes are the obligations of the port at hand whose conditions read what
-	// is written there.
-	changes map[*obligation]bool
+	plans map[string]*plan
 	// toldOf are the policies that were complained about for a part they need.
 	toldOf map[toldKey]bool
 }
@@ -35,6 +34,21 @@ type pairKey struct {
 	p, q           *policy
 	pReads, qReads int32
 	pBoth, qBoth   bool
+	plane          graph.Plane // decides which actions are of the obligation
+}
+
+// A plan is which obligations of a port do something to each other, by their
+// places in its list. Ports with the same policies share one.
+type plan struct {
+	pairs []planned
+	needy bool
+	// shifting: the condition of this obligation reads what is written here.
+	shifting []bool
+}
+
+type planned struct {
+	x, y int
+	r    *relation
 }
 
 // A relation is what policy p (x) and policy q (y) do to each other where they
@@ -56,7 +70,7 @@ func (c *checker) join(all []*obligation) []*ir.Row {
 	j := &joiner{
 		c: c, ids: map[string]int32{}, known: map[pairKey]*relation{},
 		done: map[[2]*policy]bool{}, warns: map[[2]*policy]bool{}, atoms: map[*ir.Condition]atoms{},
-		changes: map[*obligation]bool{}, toldOf: map[toldKey]bool{},
+		plans: map[string]*plan{}, toldOf: map[toldKey]bool{},
 	}
 	ports := map[portKey][]*obligation{}
 	var keys []portKey
@@ -84,52 +98,68 @@ func (c *checker) join(all []*obligation) []*ir.Row {
 
 // port joins the obligations of one port.
 func (j *joiner) port(group []*obligation) {
-	needy := false
-	j.unstable(group)
-	for i, x := range group {
-		needy = needy || len(needs(x)) > 0
-		for _, y := range group[i+1:] {
-			if x.policy == y.policy {
-				continue
-			}
-			r := j.relation(x, y)
-			if len(r.forbid)+len(r.conflicts) == 0 {
-				continue
-			}
-			if call, meet := j.meet(x, y); meet {
-				j.clashes(x, y, r, call)
-				j.forbids(x, y, r)
-			}
+	p := j.plan(group)
+	for _, pair := range p.pairs {
+		x, y := group[pair.x], group[pair.y]
+		if call, meet := j.meet(x, y, p.shifting[pair.x] || p.shifting[pair.y]); meet {
+			j.clashes(x, y, pair.r, call)
+			j.forbids(x, y, pair.r)
 		}
 	}
-	if needy {
+	if p.needy {
 		j.needs(group)
 	}
 }
 
-// unstable marks the obligations whose conditions read a part that some policy
+func (j *joiner) plan(group []*obligation) *plan {
+	key := []byte(group[0].ir.Protocol.Plane())
+	for _, o := range group {
+		key = fmt.Appendf(key, " %d %d %t", o.policy.number, o.readsID, o.ir.Both)
+	}
+	p := j.plans[string(key)]
+	if p == nil {
+		p = j.newPlan(group)
+		j.plans[string(key)] = p
+	}
+	return p
+}
+
+func (j *joiner) newPlan(group []*obligation) *plan {
+	p := &plan{shifting: shifting(group)}
+	for i, x := range group {
+		p.needy = p.needy || len(needs(x)) > 0
+		for k, y := range group[i+1:] {
+			if x.policy == y.policy {
+				continue
+			}
+			if r := j.relation(x, y); len(r.forbid)+len(r.conflicts) > 0 {
+				p.pairs = append(p.pairs, planned{i, i + 1 + k, r})
+			}
+		}
+	}
+	return p
+}
+
+// shifting marks the obligations whose conditions read a part that some policy
 // on this port writes. Two such conditions are asked at different moments, of
 // different values, so that their text can't show that they exclude each other.
-func (j *joiner) unstable(group []*obligation) {
-	clear(j.changes)
+func shifting(group []*obligation) []bool {
+	out := make([]bool, len(group))
 	var written []string
 	for _, o := range group {
 		for _, t := range o.acts {
 			written = append(written, t.writes...)
 		}
 	}
-	if len(written) == 0 {
-		return
+	for i, o := range group {
+		out[i] = common("request", o.reads, written) != "" || common("response", o.reads, written) != ""
 	}
-	for _, o := range group {
-		if common("request", o.reads, written) != "" || common("response", o.reads, written) != "" {
-			j.changes[o] = true
-		}
-	}
+	return out
 }
 
-// meet gives a call on which both obligations can act on one request.
-func (j *joiner) meet(x, y *obligation) (int32, bool) {
+// meet gives a call on which both obligations can act on one request. Their
+// conditions prove nothing when what they read shifts.
+func (j *joiner) meet(x, y *obligation, shifts bool) (int32, bool) {
 	for a, b := 0, 0; a < len(x.calls) && b < len(y.calls); {
 		switch {
 		case x.calls[a] < y.calls[b]:
@@ -137,7 +167,7 @@ func (j *joiner) meet(x, y *obligation) (int32, bool) {
 		case x.calls[a] > y.calls[b]:
 			b++
 		default:
-			if j.changes[x] || j.changes[y] || !j.excludes(x.ir.Edges[a].Cond, y.ir.Edges[b].Cond) {
+			if shifts || !j.excludes(x.ir.Edges[a].Cond, y.ir.Edges[b].Cond) {
 				return x.calls[a], true
 			}
 			a++
@@ -148,7 +178,7 @@ func (j *joiner) meet(x, y *obligation) (int32, bool) {
 }
 
 func (j *joiner) relation(x, y *obligation) *relation {
-	key := pairKey{x.policy, y.policy, x.readsID, y.readsID, x.ir.Both, y.ir.Both}
+	key := pairKey{x.policy, y.policy, x.readsID, y.readsID, x.ir.Both, y.ir.Both, x.ir.Protocol.Plane()}
 	r := j.known[key]
 	if r == nil {
 		r = relate(x, y)

@@ -13,10 +13,11 @@ import (
 
 // A policy on its way from the syntax tree to obligations.
 type policy struct {
-	node  *syntax.Policy
-	ir    *ir.Policy
-	bad   bool // reported; it forms no obligations
-	calls []*typedCall
+	node   *syntax.Policy
+	ir     *ir.Policy
+	number int  // in the order of names
+	bad    bool // reported; it forms no obligations
+	calls  []*typedCall
 
 	when     *syntax.When
 	compiled map[graph.Plane]*condition // of the planes it touches; nil after an error
@@ -243,7 +244,7 @@ func (c *checker) match(p *policy, on []*syntax.On) bool {
 			}
 		}
 	}
-	slices.SortFunc(p.edges, func(a, b matched) int { return c.idx.byReceiver(a.call, b.call) })
+	slices.SortFunc(p.edges, func(a, b matched) int { return cmp.Compare(c.idx.byPort[a.call], c.idx.byPort[b.call]) })
 	return whole
 }
 

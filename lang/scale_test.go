@@ -71,7 +71,7 @@ func BenchmarkCheckEverywhere(b *testing.B) {
 	g, _ := wide(b, 5000, 0)
 	var text strings.Builder
 	for i := range 200 {
-		fmt.Fprintf(&text, "policy p%d { on * -> *  when { request.headers[\"x-a\"] == \"%d\" && source.service != \"s%d\" }  set_header(\"x-p%d\", \"1\") }\n", i, i, i, i)
+		fmt.Fprintf(&text, "policy p%d { on * -> *  when { request.headers[\"x-a\"] == \"%d\" && source.labels[\"team\"] != \"t%d\" }  set_header(\"x-p%d\", \"1\") }\n", i, i, i, i)
 	}
 	f := syntax.Parse(diag.NewSource("everywhere.adm", []byte(text.String())), &diag.Bag{})
 	b.ResetTimer()
