@@ -95,6 +95,7 @@ func TestFixes(t *testing.T) {
 		{"policy p { on a → b deny() }", "policy p { on a -> b deny() }"},
 		{"policy p { on a -> b deny(status = 403) }", "policy p { on a -> b deny(status : 403) }"},
 		{"policy p { on a -> b; deny(); }", "policy p { on a -> b deny() }"},
+		{"policy p {\n on a -> b\n f(1\n  2)\n}", "policy p {\n on a -> b\n f(1,\n  2)\n}"},
 		{"policy p { on a -> b f(1; 2) }", "policy p { on a -> b f(1, 2) }"},
 		{"policy p { on a -> b\n deny\n }", "policy p { on a -> b\n deny()\n }"},
 		{"policy p { a -> b\n deny() }", "policy p { on a -> b\n deny() }"},

@@ -68,6 +68,10 @@ func (p *parser) protocol() Ident {
 		return Ident{}
 	}
 	id := Ident{Base{p.here()}, p.tok.text}
+	if strings.ContainsAny(id.Name, "/*%") {
+		p.report(id.At, BadName, "%q is not a protocol", clip(id.Name)).WithHint("several are written http | grpc; without any, an edge stands for all")
+		p.failures++
+	}
 	p.next()
 	return id
 }

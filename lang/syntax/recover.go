@@ -202,6 +202,9 @@ func (p *parser) list(close tokenKind, elem func() *Comments) (tail []Comment) {
 		case p.tok.kind == tokSemi:
 			p.report(p.here(), UnexpectedToken, `found ";", expected "," or %q`, tokenText[close]).WithFix(p.here(), ",")
 			p.next()
+		case p.tok.kind != tokComma && p.tok.first && p.elementFollows():
+			end := p.src.Span(p.prev.end, p.prev.end)
+			p.report(end, UnexpectedToken, `found the end of the line, expected "," or %q`, tokenText[close]).WithFix(end, ",")
 		case !p.got(tokComma):
 			p.unexpected(`"," or "` + tokenText[close] + `"`)
 		default:
@@ -212,6 +215,16 @@ func (p *parser) list(close tokenKind, elem func() *Comments) (tail []Comment) {
 		}
 	}
 	return nil
+}
+
+// elementFollows reports whether the line in hand goes on with a list: then only
+// the comma is missing.
+func (p *parser) elementFollows() bool {
+	switch p.tok.kind {
+	case tokWord, tokString, tokDollar, tokLBrack, tokLBrace:
+		return !p.starts() && !p.atDecl() && p.tok.col > p.itemCol
+	}
+	return false
 }
 
 func (p *parser) setAfter(c *Comments) {
@@ -234,7 +247,7 @@ func (p *parser) resumeList(close tokenKind) {
 // declaration that is misplaced.
 func (p *parser) block(what, name string, declCol int, starts func() bool, item func()) (tail []Comment) {
 	open := p.here()
-	p.want(tokLBrace, "after "+what+"'s name")
+	p.want(tokLBrace, "after the "+what+"'s name")
 	if p.failed {
 		return nil
 	}
