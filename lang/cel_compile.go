@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
@@ -51,9 +52,7 @@ func compileCEL(expr syntax.CEL, plane graph.Plane, bag *diag.Bag) *term {
 	parsed, issues := parserEnv().Parse(expr.Text)
 	text := newCELText(expr)
 	if issues.Err() != nil {
-		for _, e := range issues.Errors() {
-			text.syntaxError(e, bag)
-		}
+		text.syntaxErrors(issues.Errors(), bag)
 		return nil
 	}
 	text.info = parsed.NativeRep().SourceInfo()
@@ -68,11 +67,14 @@ func compileCEL(expr syntax.CEL, plane graph.Plane, bag *diag.Bag) *term {
 	if root != nil && root.kind != kindBool {
 		c.errorf(c.expr, CELType, c.span(c.expr), "a condition is true or false, and this is a %s", root.kind)
 	}
+	if root == nil && !c.broken {
+		c.errorf(c.expr, CELUnsupported, expr.At, "this is not something that conditions do")
+	}
 	if c.broken {
 		return nil
 	}
 	c.warn(root)
-	if depth(lower(root)) > maxDepth {
+	if max(depth(lower(root)), depth(lower(simplify(root)))) > maxDepth {
 		bag.Errorf(expr.At, ConditionTooLarge, "the condition is nested more deeply than Envoy's configuration allows").
 			WithHint("split it into two policies")
 		return nil
@@ -144,7 +146,7 @@ func (c *compiler) resolveName(e ast.Expr, path string, unknown map[string]bool)
 		}
 		prefix, key, node = prefix[:i], path[i+1:], node.AsSelect().Operand()
 	}
-	unknown[path] = true
+	unknown[declared(e, path)] = true
 	d := c.errorf(e, UnknownAttribute, at, "there is no attribute %s", path)
 	c.suggest(d, path, at)
 }
@@ -161,12 +163,23 @@ func (c *compiler) attribute(e, node ast.Expr, a *attribute, key string, unknown
 		}
 	case !a.on(c.plane):
 		c.wrongPlane(e, a, at)
+	case key == "" && e.Kind() == ast.SelectKind && e.AsSelect().IsTestOnly():
+		c.errorf(e, CELUnsupported, at, "has() asks for a header, a claim or a label; %s is always there", a.name)
 	default:
 		c.found[e.ID()] = &name{attr: a, key: key, at: c.span(e)}
 		return
 	}
 	// The checker takes what follows for granted.
-	unknown[a.name] = true
+	unknown[declared(node, a.name)] = true
+}
+
+// declared is what the checker looks for at e, which is called path: has(a.b)
+// has it look for a.
+func declared(e ast.Expr, path string) string {
+	if e.Kind() == ast.SelectKind && e.AsSelect().IsTestOnly() {
+		return dotted(e.AsSelect().Operand())
+	}
+	return path
 }
 
 func (c *compiler) wrongPlane(e ast.Expr, a *attribute, at diag.Span) {
@@ -235,10 +248,22 @@ func (c *compiler) check(parsed *cel.Ast, unknown map[string]bool) {
 		case e == nil:
 			c.broken = true
 			c.bag.Errorf(c.at(issue.Location.Line(), issue.Location.Column()), CELType, "%s", issue.Message)
-		case !c.failedWithin(e):
+		case !c.failedWithin(e) && !takesForeign(e):
 			c.typeError(e, issue.Message)
 		}
 	}
+}
+
+// takesForeign reports whether an operand is a constant of a kind that take
+// refuses, which says more than that the types don't fit.
+func takesForeign(e ast.Expr) bool {
+	return e.Kind() == ast.CallKind && slices.ContainsFunc(e.AsCall().Args(), func(a ast.Expr) bool {
+		if a.Kind() != ast.LiteralKind {
+			return false
+		}
+		_, known := literalValue(a.AsLiteral())
+		return !known
+	})
 }
 
 func (c *compiler) failedWithin(e ast.Expr) bool {
@@ -307,27 +332,40 @@ func (c *compiler) unknownFunction(e ast.Expr, fn string, at diag.Span) {
 
 const stringHint = "strings have ==, in, startsWith, endsWith, contains, matches and size"
 
-// Environments are made on demand and not kept: there are few conditions, and
-// one that is kept would be shared state.
-func parserEnv() *cel.Env {
-	return mustEnv(cel.EnableMacroCallTracking())
+// Environments are never changed once made, and making one costs more than all
+// that is done with it.
+var parserEnv = sync.OnceValue(func() *cel.Env { return mustEnv(cel.NewEnv(cel.EnableMacroCallTracking())) })
+
+var planeEnvs = map[graph.Plane]func() *cel.Env{
+	graph.HTTP: sync.OnceValue(func() *cel.Env { return planeEnv(graph.HTTP) }),
+	graph.GRPC: sync.OnceValue(func() *cel.Env { return planeEnv(graph.GRPC) }),
+	graph.TCP:  sync.OnceValue(func() *cel.Env { return planeEnv(graph.TCP) }),
 }
 
-func checkerEnv(plane graph.Plane, unknown []string) *cel.Env {
+func planeEnv(plane graph.Plane) *cel.Env {
 	var options []cel.EnvOption
 	for _, a := range attributes {
-		if a.on(plane) && !slices.Contains(unknown, a.name) {
+		if a.on(plane) && a.refused == "" {
 			options = append(options, cel.Variable(a.name, celTypes[a.kind]))
 		}
 	}
+	return mustEnv(cel.NewEnv(options...))
+}
+
+// checkerEnv has the plane's attributes, and names of which nothing is known.
+func checkerEnv(plane graph.Plane, unknown []string) *cel.Env {
+	env := planeEnvs[plane]()
+	if len(unknown) == 0 {
+		return env
+	}
+	var options []cel.EnvOption
 	for _, path := range unknown {
 		options = append(options, cel.Variable(path, cel.DynType))
 	}
-	return mustEnv(options...)
+	return mustEnv(env.Extend(options...))
 }
 
-func mustEnv(options ...cel.EnvOption) *cel.Env {
-	env, err := cel.NewEnv(options...)
+func mustEnv(env *cel.Env, err error) *cel.Env {
 	if err != nil {
 		panic(fmt.Sprintf("condition: %v", err))
 	}

@@ -65,9 +65,6 @@ func (c *compiler) takeName(e ast.Expr) *term {
 	}
 	test := e.Kind() == ast.SelectKind && e.AsSelect().IsTestOnly()
 	switch {
-	case test && n.key == "":
-		c.errorf(e, CELUnsupported, n.at, "has() asks for a header, a claim or a label; %s is always there", n.attr.name)
-		return nil
 	case test:
 		return c.takeKey(e, opHas, n.attr, n.key, n.at)
 	case n.key != "":

@@ -91,10 +91,14 @@ func (t *celText) span(e ast.Expr) diag.Span {
 	start, end := t.token(e.ID())
 	switch e.Kind() {
 	case ast.SelectKind:
-		if e.AsSelect().IsTestOnly() {
-			return t.calleeSpan(e.ID(), "has")
-		}
 		first := t.span(e.AsSelect().Operand())
+		if e.AsSelect().IsTestOnly() { // the token is the parenthesis of has(…)
+			end, _ = slices.BinarySearch(t.bytes, int(first.End-t.src.Start))
+			for end < len(t.runes) && t.runes[end] != '.' {
+				end++
+			}
+			start, end = end, end+1
+		}
 		return first.To(t.between(start, t.identifierEnd(end)))
 	case ast.CallKind:
 		return t.callSpan(e)
@@ -153,9 +157,18 @@ var (
 	notToken   = regexp.MustCompile(`^token recognition error at: '(.*)'`)
 )
 
-// syntaxError says what cel-go's parser found, without its list of tokens.
-func (t *celText) syntaxError(e *cel.Error, bag *diag.Bag) {
-	message := strings.TrimPrefix(e.Message, "Syntax error: ")
+// syntaxErrors says what cel-go's parser found, without its list of tokens. That
+// the text ends too early is said only when nothing else is wrong.
+func (t *celText) syntaxErrors(list []*cel.Error, bag *diag.Bag) {
+	for i, e := range list {
+		message := strings.TrimPrefix(e.Message, "Syntax error: ")
+		if i == 0 || !strings.Contains(message, "'<EOF>'") {
+			t.syntaxError(e, message, bag)
+		}
+	}
+}
+
+func (t *celText) syntaxError(e *cel.Error, message string, bag *diag.Bag) {
 	at := t.at(e.Location.Line(), e.Location.Column())
 	switch {
 	case unexpected.MatchString(message):
