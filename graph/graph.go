@@ -1,9 +1,25 @@
 // Package graph is the service call graph: services, externals, and the calls
 // between them, each with the place in the input that declared it.
 //
-// In: a file in one of the formats of the table in format.go. Out: a Graph,
-// sorted, with every call resolved to a port and a protocol. Unknown keys,
-// unknown services, duplicate names and calls that name no port are refused.
+// In: a file in one of the formats of the table in format.go, or Go values
+// (New). Out: a Graph, sorted, with every call resolved to a port and a
+// protocol. Unknown keys, unknown services, duplicate names and calls that name
+// no port are refused, all at once.
+//
+// What the file format leaves open is settled so:
+//   - Text, numbers and truth values are told apart: `replicas: "2"` and the
+//     label value `true` without quotes are errors. Decimals are kept exactly.
+//   - A call goes to its callee's only port; `port` (name or number) picks one
+//     of several. A service that declares no ports has those that its calls
+//     name by number and protocol, and no call may leave either out.
+//   - A topic's producers and consumers all connect to its broker, a declared
+//     service or external; that a topic repeats a call is no mistake, that
+//     `calls` does is one.
+//   - An external is called only if it gives host, port and protocol. No call
+//     joins two externals.
+//   - `name` and `namespace/name` are both names; two services that are one
+//     Kubernetes object, or run in the same pods, are refused.
+//   - YAML anchors, aliases and merge keys work. A second document does not.
 package graph
 
 import "admc.dev/admc/lang/diag"
@@ -20,7 +36,8 @@ type Graph struct {
 	Calls      []*Call     // sorted by From, To, Port; one per (From, To, Port)
 	Src        *diag.Source
 
-	byName map[string]Node
+	byName   map[string]Node
+	from, to map[Node][]*Call
 }
 
 // Identity is how a receiver tells its callers apart.
@@ -55,10 +72,12 @@ type Service struct {
 	ADM                      ADMChoice
 	Cost                     Decimal // weight of an ADM here; 1 by default
 	Capacity                 Decimal // CPU cores; Set is false when unlimited
-	Starts                   bool
-	Addresses                []string // prefixes, as written
-	At                       diag.Span
-	ADMAt                    diag.Span // of the value of `adm`; zero when not written
+	// Starts: it begins call chains by itself; as written, else whether it
+	// consumes a topic or nobody but itself calls it.
+	Starts    bool
+	Addresses []string // prefixes, as written
+	At        diag.Span
+	ADMAt     diag.Span // of the value of `adm`; zero when not written
 }
 
 // A Workload is the Kubernetes object that makes the service's pods.
@@ -127,3 +146,11 @@ func (g *Graph) Service(name string) *Service {
 	s, _ := g.byName[name].(*Service)
 	return s
 }
+
+// CallsFrom gives the calls that n makes, sorted by callee and port. The slice
+// is the graph's.
+func (g *Graph) CallsFrom(n Node) []*Call { return g.from[n] }
+
+// CallsTo gives the calls that n gets, sorted by caller and port. The slice is
+// the graph's.
+func (g *Graph) CallsTo(n Node) []*Call { return g.to[n] }
