@@ -43,7 +43,8 @@ func (l *loader) document() *yaml.Node {
 	case err != nil:
 		l.syntaxError(err)
 	default:
-		l.bag.Errorf(l.pos.span(second), SeveralDocuments, "a second YAML document begins here").
+		at := l.pos.offset(second.Line, second.Column)
+		l.bag.Errorf(l.src.Span(at, at+len("---")), SeveralDocuments, "a second YAML document begins here").
 			WithHint("a graph file is one document; put all services under one `services:`")
 	}
 	return nil

@@ -72,11 +72,13 @@ func httpListener(t *testing.T, name string, tls object, exprs []*exprpb.Expr) o
 	var routes []object
 	for i, e := range exprs {
 		rules := object{"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute", "rbac": object{"rules": denyIf(t, e)}}
-		routes = append(routes, object{
-			"match":                   object{"prefix": "/", "headers": []object{{"name": "x-case", "string_match": object{"exact": fmt.Sprint(i)}}}},
-			"direct_response":         object{"status": 200},
-			"typed_per_filter_config": object{"rbac": rules},
-		})
+		for kind, value := range map[string]any{"prefix": "/", "connect_matcher": object{}} {
+			routes = append(routes, object{
+				"match":                   object{kind: value, "headers": []object{{"name": "x-case", "string_match": object{"exact": fmt.Sprint(i)}}}},
+				"direct_response":         object{"status": 200},
+				"typed_per_filter_config": object{"rbac": rules},
+			})
+		}
 	}
 	chain := object{"filters": []object{typed("hcm", "filters.network.http_connection_manager.v3.HttpConnectionManager", object{
 		"stat_prefix": "http", "generate_request_id": false,

@@ -62,15 +62,19 @@ func (c call) asProxy() map[string]any {
 	peer := func(a netip.AddrPort) map[string]any {
 		return map[string]any{"address": a.String(), "port": int64(a.Port())}
 	}
+	request := map[string]any{
+		"path": c.path, "url_path": urlPath, "query": query, "host": c.host, "method": c.method,
+		"scheme": c.scheme, "headers": headers, "time": c.at,
+	}
+	if c.path == "" {
+		delete(request, "path")
+	}
 	metadata := map[string]any{}
 	if c.claims != nil {
 		metadata[ir.JWTMetadata] = map[string]any{ir.JWTPayload: c.claims}
 	}
 	return map[string]any{
-		"request": map[string]any{
-			"path": c.path, "url_path": urlPath, "query": query, "host": c.host, "method": c.method,
-			"scheme": c.scheme, "headers": headers, "time": c.at,
-		},
+		"request": request,
 		"source": peer(c.source), "destination": peer(c.destination),
 		"connection": map[string]any{"mtls": c.mtls, "requested_server_name": c.sni},
 		"metadata":   map[string]any{"filter_metadata": metadata},
@@ -87,6 +91,7 @@ func (c call) asWritten(from, to graph.Node) map[string]any {
 			}
 		}
 	}
+	out["request.path"] = c.path
 	out["request.headers"] = absentIsEmpty(c.headers)
 	out["request.id"] = c.headers["x-request-id"]
 	claims := map[string]string{}

@@ -135,6 +135,7 @@ var calls = []call{
 	{method: "POST", path: "/shop.Cart/Add", host: "cart", claims: map[string]any{"sub": "bob", "level": 3.0, "roles": []any{"a", "b"}, "https://shop.example/group": "beta", "scope": "read write"}},
 	{method: "POST", path: "/shop.Geo/users", host: "geo", claims: map[string]any{"sub": "", "scope": "writer"}},
 	{method: "POST", path: "/shop.Cart", host: "cart"},
+	{method: "CONNECT", host: "shop.example:443"}, // has no path
 	{method: "POST", path: "/a/shop.Cart/Add?x=/Add", host: "cart", claims: map[string]any{"level": "high", "roles": "a"}},
 }
 
@@ -420,7 +421,11 @@ func (c *conn) fill(into *call) {
 func (c *conn) refused(t *testing.T, request call, n int) bool {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nX-Case: %d\r\n", request.method, request.path, request.host, n)
+	target := request.path
+	if request.method == http.MethodConnect {
+		target = request.host
+	}
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nX-Case: %d\r\n", request.method, target, request.host, n)
 	for name, v := range request.headers {
 		for _, part := range strings.Split(v, ",") { // several lines are one value to a condition
 			fmt.Fprintf(&b, "%s: %s\r\n", name, part)

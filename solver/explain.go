@@ -172,6 +172,9 @@ func (c *closing) report(o int32, members []member, bag *diag.Bag) {
 	of := c.p.Obligations[o].Of
 	d := bag.Errorf(of.Policy.At, Infeasible, "policy %s can't be enforced on calls to %s:%d: %s",
 		of.Policy.Name, of.Receiver.NodeName(), of.Port, counted(len(members)))
+	if len(members) > 1 {
+		d.WithHint("to change any one of them is enough to end this conflict")
+	}
 	for _, m := range members {
 		at, text := c.memberNote(m)
 		d.WithNote(at, "%s", text)
@@ -180,9 +183,9 @@ func (c *closing) report(o int32, members []member, bag *diag.Bag) {
 
 func counted(n int) string {
 	if n == 1 {
-		return "this alone leaves it no place"
+		return "one thing prevents it"
 	}
-	return fmt.Sprintf("these %d together leave it no place, any fewer would", n)
+	return fmt.Sprintf("these %d can't hold together", n)
 }
 
 func (c *closing) memberNote(m member) (diag.Span, string) {

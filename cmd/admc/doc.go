@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -81,4 +82,16 @@ func writeCode(io streams, c *diag.CodeDoc) {
 	if c.Good != "" {
 		fmt.Fprintf(io.out, "\nDoes not:\n\n%s", indent(c.Good))
 	}
+}
+
+// indent sets a block off by four spaces.
+func indent(text string) string {
+	var b strings.Builder
+	for _, line := range strings.SplitAfter(strings.TrimSuffix(text, "\n")+"\n", "\n") {
+		if strings.TrimSpace(line) != "" {
+			b.WriteString("    ")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }

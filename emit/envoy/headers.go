@@ -21,10 +21,6 @@ func appendHeader(h *httpChain, c *call) {
 
 // removeHeader: remove_header(name, of).
 func removeHeader(h *httpChain, c *call) {
-	if c.when != nil && c.when.late() {
-		h.cannot(c.Action, "%s with a condition on the response", c.Name())
-		return
-	}
 	h.mutate(c, remove(c.header()))
 }
 
@@ -40,7 +36,7 @@ func (h *httpChain) mutate(c *call, m *mutationv3.HeaderMutation) {
 		muts.RequestMutations = []*mutationv3.HeaderMutation{m}
 	}
 	filter := &headerv3.HeaderMutation{Mutations: muts}
-	if c.when != nil && c.when.late() {
+	if c.when != nil && c.when.late() && c.Name() != "remove_header" && c.str("of") == "response" {
 		h.filters = append(h.filters, httpFilter(c.name, filter))
 		return
 	}

@@ -66,6 +66,10 @@ func (a *adm) newHTTPChain(l *layout.Listener, name string, calls, all []*call) 
 // add appends an HTTP filter that acts for a call: always, or when the call's
 // policy applies.
 func (h *httpChain) add(c *call, filter proto.Message) {
+	if c.when != nil && c.when.late() {
+		h.cannot(c.Action, "%s with a condition on the response", c.Name())
+		return
+	}
 	if c.when != nil {
 		filter = onlyIf(c.when.holds(), c.name, filter)
 	}

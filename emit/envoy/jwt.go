@@ -7,7 +7,6 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -72,7 +71,7 @@ func (h *httpChain) jwtFilter(c *call, p *jwtv3.JwtProvider, r *jwtv3.JwtRequire
 		StatPrefix: c.policy().Name,
 		Providers:  map[string]*jwtv3.JwtProvider{c.name: p},
 		Rules: []*jwtv3.RequirementRule{{
-			Match:           &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+			Match:           everyPath(),
 			RequirementType: &jwtv3.RequirementRule_Requires{Requires: r},
 		}},
 	})

@@ -36,6 +36,10 @@ type weighted struct {
 const maxConditions = 6
 
 func (h *httpChain) addRoute(c *call, apply func(t *target)) {
+	if c.when != nil && c.when.late() {
+		h.cannot(c.Action, "%s with a condition on the response", c.Name())
+		return
+	}
 	h.routes = append(h.routes, routeOp{c, apply})
 }
 
@@ -87,10 +91,16 @@ func (h *httpChain) route(held []*when) *routev3.Route {
 	}
 	h.direct(t)
 	return &routev3.Route{
-		Match:    &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+		Match:    everyPath(),
 		Action:   &routev3.Route_Route{Route: t.action},
 		Metadata: policyMetadata(t.calls),
 	}
+}
+
+// everyPath matches what gets this far: Envoy itself answers 404 to a request
+// whose path doesn't begin with a slash (`OPTIONS *`).
+func everyPath() *routev3.RouteMatch {
+	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}
 }
 
 // direct sets where the route leads.

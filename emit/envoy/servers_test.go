@@ -94,6 +94,12 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if count < int64(n) {
 			code = 503
 		}
+	case "duplex": // the answer begins before the request ends
+		http.NewResponseController(w).EnableFullDuplex()
+		w.WriteHeader(200)
+		http.NewResponseController(w).Flush()
+		io.Copy(io.Discard, r.Body)
+		return
 	case "resets":
 		if count < int64(n) {
 			conn, _, _ := w.(http.Hijacker).Hijack()
