@@ -1,0 +1,99 @@
+package envoy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	exprpb "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
+
+	"admc.dev/admc/emit"
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+)
+
+// TestRefused: what has no exact configuration is an error, and no file.
+func TestRefused(t *testing.T) {
+	var many []policy
+	for i := range maxConditions + 1 {
+		name := fmt.Sprintf("x-%d", i)
+		many = append(many, policy{name: name, when: headerIs(name, "1"), actions: []*ir.Action{act("timeout", args{"after": dur(time.Second)})}})
+	}
+	list := &exprpb.Expr{ExprKind: &exprpb.Expr_StructExpr{StructExpr: &exprpb.Expr_CreateStruct{}}}
+	for _, c := range []struct {
+		name     string
+		proto    graph.Protocol
+		policies []policy
+		want     string
+	}{
+		{"an unknown action", "http", []policy{do("p", act("teleport", nil))}, "no data plane can do teleport on http"},
+		{"an action of messages on bytes", "redis", []policy{do("p", act("set_header", nil))}, "no data plane can do set_header on redis"},
+		{"a share of a burst", "http", []policy{do("p", act("rate_limit", args{"rate": rate(10, time.Second), "burst": num(2)}))}, "a burst of 2 for 3 replicas"},
+		{"the host header", "http", []policy{do("p", act("set_header", args{"name": str("Host"), "value": str("x")}))}, `set_header of "Host"`},
+		{"a pseudo header", "grpc", []policy{do("p", act("remove_header", args{"name": str(":path")}))}, `remove_header of ":path"`},
+		{"removal by the answer", "http", []policy{{name: "p", when: fn("_>=_", selectField(ident("response"), "code"), lit(500)), reads: []string{"response.code"},
+			actions: []*ir.Action{act("remove_header", args{"name": str("x"), "of": str("response")})}}}, "remove_header with a condition on the response"},
+		{"an answer by the answer", "http", []policy{{name: "p", when: fn("_>=_", selectField(ident("response"), "code"), lit(500)), reads: []string{"response.code"},
+			actions: []*ir.Action{act("deny", nil)}}}, "deny with a condition on the response"},
+		{"a key set nowhere", "http", []policy{do("p", act("jwt", args{"issuer": str("i"), "jwks_uri": str("file:///keys")}))}, `a key set at "file:///keys"`},
+		{"too many combinations", "http", many, "more than 6 conditional policies"},
+		{"an expression that Envoy has not", "http", []policy{{name: "p", when: list, actions: []*ir.Action{act("deny", nil)}}}, "a condition with"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newProgram()
+			p.client.Service.MaxReplicas = 3
+			p.call(8080, c.proto, ir.Egress, c.policies...)
+			var bag diag.Bag
+			var files emit.Files
+			Backend{}.Emit(p.layout(), &files, &bag)
+			all := bag.All()
+			if len(all) != 1 || all[0].Code != CodeUnsupported || !strings.Contains(all[0].Message, c.want) {
+				t.Errorf("got %v, want %q", messages(all), c.want)
+			}
+			if len(files.Paths()) > 0 {
+				t.Errorf("files all the same: %v", files.Paths())
+			}
+		})
+	}
+}
+
+func messages(list []*diag.Diagnostic) []string {
+	var out []string
+	for _, d := range list {
+		out = append(out, string(d.Code)+": "+d.Message)
+	}
+	return out
+}
+
+// TestBucket: what a proxy gets of a budget, without rounding.
+func TestBucket(t *testing.T) {
+	for _, c := range []struct {
+		rate     ir.Value
+		burst    int64
+		scope    string
+		replicas int
+		want     string // size, tokens per interval
+	}{
+		{rate(500, time.Second), 0, "caller", 1, "500, 500 per 1s"},
+		{rate(500, time.Second), 50, "caller", 1, "50, 500 per 1s"},
+		{rate(500, time.Second), 50, "caller", 4, "12, 500 per 4s"},
+		{rate(500, time.Second), 50, "pod", 4, "50, 500 per 1s"},
+		{rate(500, time.Second), 0, "service", 3, "166, 500 per 3s"},
+		{rate(10, time.Minute), 0, "caller", 1, "1, 10 per 1m0s"},
+		{rate(90, time.Minute), 0, "caller", 1, "1, 90 per 1m0s"},
+		{rate(1000, time.Hour), 0, "caller", 7, "1, 1000 per 7h0m0s"},
+		{rate(7, 10*time.Millisecond), 0, "caller", 1, "700, 56 per 80ms"},
+	} {
+		p := newProgram()
+		p.client.Service.MaxReplicas = c.replicas
+		p.call(8080, "http", ir.Egress, do("p", act("rate_limit", args{"rate": c.rate, "burst": num(c.burst), "scope": str(c.scope)})))
+		a := newADM(p.client, &diag.Bag{})
+		b := a.bucket(a.calls(p.client.Listeners[0])[0])
+		got := fmt.Sprintf("%d, %d per %s", b.MaxTokens, b.TokensPerFill.GetValue(), b.FillInterval.AsDuration())
+		if got != c.want {
+			t.Errorf("%d in %s, burst %d, %s, %d replicas: got %s, want %s", c.rate.Int, c.rate.Dur, c.burst, c.scope, c.replicas, got, c.want)
+		}
+	}
+}
