@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -103,15 +103,17 @@ func envoyRefuses(ctx context.Context, envoy, file string, data []byte) string {
 	return err.Error()
 }
 
+// versionLine is "/usr/bin/envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL".
+var versionLine = regexp.MustCompile(`version: [^/]*/([^/]+)/`)
+
 // envoyVersion is "Envoy 1.40.0".
 func envoyVersion(ctx context.Context, envoy string) string {
 	out, err := exec.CommandContext(ctx, envoy, "--version").Output()
 	if err != nil {
 		return "Envoy"
 	}
-	// "envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL"
-	if parts := bytes.Split(out, []byte("/")); len(parts) > 1 {
-		return "Envoy " + string(parts[1])
+	if m := versionLine.FindSubmatch(out); m != nil {
+		return "Envoy " + string(m[1])
 	}
 	return "Envoy"
 }
