@@ -25,7 +25,7 @@ type rendered struct {
 
 // krusty builds the program that renders with kustomize's library.
 var krusty = sync.OnceValues(func() (string, error) {
-	program := filepath.Join(os.TempDir(), fmt.Sprintf("admc-krusty-%d", os.Getpid()))
+	program := krustyPath()
 	cmd := exec.Command("go", "build", "-o", program, "./testdata/krusty")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
@@ -35,11 +35,13 @@ var krusty = sync.OnceValues(func() (string, error) {
 	return program, err
 })
 
+func krustyPath() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("admc-krusty-%d", os.Getpid()))
+}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if program, err := krusty(); err == nil {
-		os.Remove(program)
-	}
+	os.Remove(krustyPath())
 	os.Exit(code)
 }
 
