@@ -81,7 +81,7 @@ func httpListener(t *testing.T, name string, tls object, exprs []*exprpb.Expr) o
 		}
 	}
 	chain := object{"filters": []object{typed("hcm", "filters.network.http_connection_manager.v3.HttpConnectionManager", object{
-		"stat_prefix": "http", "generate_request_id": false,
+		"stat_prefix": "http", "generate_request_id": false, "upgrade_configs": []object{{"upgrade_type": "CONNECT"}},
 		"http_filters": []object{
 			typed("jwt", "filters.http.jwt_authn.v3.JwtAuthentication", jwtConfig()),
 			typed("rbac", "filters.http.rbac.v3.RBAC", nil),

@@ -1,8 +1,6 @@
 package lang
 
 import (
-	"regexp"
-
 	exprpb "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
 
 	"admc.dev/admc/lang/ir"
@@ -54,7 +52,10 @@ func (l *lowering) terms(list []*term) []*exprpb.Expr {
 // junction joins operands as a balanced tree, so that a long chain stays within
 // the nesting that Envoy's protobuf parser allows.
 func (l *lowering) junction(op operator, list []*exprpb.Expr) *exprpb.Expr {
-	if len(list) == 1 {
+	switch len(list) {
+	case 0:
+		return l.constant(boolValue(op == opAnd))
+	case 1:
 		return list[0]
 	}
 	half := (len(list) + 1) / 2
@@ -125,73 +126,6 @@ func (l *lowering) metadata(keys ...string) *exprpb.Expr {
 		e = l.call("_[_]", e, l.constant(stringValue(k)))
 	}
 	return e
-}
-
-// grpc rewrites a comparison of grpc.service or grpc.method with constants to
-// one of the path, /service/method; nil for any other term. The service is what
-// stands between the first slash and the second, the method what follows the
-// last one. compileCEL lets no other use of them through.
-func (l *lowering) grpc(t *term) *exprpb.Expr {
-	if len(t.args) == 0 {
-		return nil
-	}
-	left, others := t.args[0], t.args[1:]
-	if left.op == opConst && len(others) == 1 {
-		left, others = others[0], []*term{left}
-	}
-	if left.op != opRead || left.attr.planes[0] != grpcOnly[0] || len(left.attr.planes) != 1 {
-		return nil
-	}
-	service := left.attr.name == "grpc.service"
-	var any []*exprpb.Expr
-	for _, o := range others {
-		any = append(any, l.grpcTest(service, t.op, o.val.str))
-	}
-	e := l.junction(opOr, any)
-	if t.op == opNe {
-		return l.call(opNot, e)
-	}
-	return e
-}
-
-func (l *lowering) grpcTest(service bool, op operator, text string) *exprpb.Expr {
-	switch op {
-	case opEq, opNe, opIn:
-		if service {
-			return l.ofPath(opStartsWith, "/"+text+"/")
-		}
-		return l.ofPath(opEndsWith, "/"+text)
-	case opStartsWith:
-		if service {
-			return l.call(opAnd, l.ofPath(opStartsWith, "/"+text), l.ofPath(opMatches, "^/[^/]*/"))
-		}
-	case opEndsWith:
-		if !service {
-			return l.ofPath(opEndsWith, text)
-		}
-	}
-	return l.ofPath(opMatches, grpcPattern(service, op, text))
-}
-
-// grpcPattern is the expression over the path where no plain comparison says
-// it.
-func grpcPattern(service bool, op operator, text string) string {
-	q := regexp.QuoteMeta(text)
-	switch {
-	case service && op == opEndsWith:
-		return "^/[^/]*" + q + "/"
-	case service && op == opContains:
-		return "^/[^/]*" + q + "[^/]*/"
-	case !service && op == opStartsWith:
-		return "/" + q + "[^/]*$"
-	case !service && op == opContains:
-		return q + "[^/]*$"
-	}
-	return ""
-}
-
-func (l *lowering) ofPath(op operator, text string) *exprpb.Expr {
-	return l.member(op, l.field("request", "url_path"), l.constant(stringValue(text)))
 }
 
 func splitName(name string) (root, field string) {

@@ -75,7 +75,7 @@ func (c call) asProxy() map[string]any {
 	}
 	return map[string]any{
 		"request": request,
-		"source": peer(c.source), "destination": peer(c.destination),
+		"source":  peer(c.source), "destination": peer(c.destination),
 		"connection": map[string]any{"mtls": c.mtls, "requested_server_name": c.sni},
 		"metadata":   map[string]any{"filter_metadata": metadata},
 	}

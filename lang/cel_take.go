@@ -356,52 +356,6 @@ func (c *compiler) pattern(e ast.Expr, p *term) bool {
 	return true
 }
 
-// grpcUse holds grpc.service and grpc.method to comparisons with constants,
-// which can be rewritten to the path.
-func (c *compiler) grpcUse(e ast.Expr, t *term) bool {
-	for i, a := range t.args {
-		if a.op != opRead || !strings.HasPrefix(a.attr.name, "grpc.") {
-			continue
-		}
-		if problem, hint := grpcProblem(t, i); problem != "" {
-			c.errorf(e, CELUnsupported, t.at, "%s %s", a.attr.name, problem).WithHint("%s", hint)
-			return false
-		}
-	}
-	return true
-}
-
-func grpcProblem(t *term, i int) (problem, hint string) {
-	const shape = "is part of the path in Envoy, and can only be compared with constants"
-	const shapeHint = "use ==, !=, in, startsWith, endsWith or contains with a string"
-	switch t.op {
-	case opEq, opNe:
-	case opIn, opStartsWith, opEndsWith, opContains:
-		if i != 0 {
-			return shape, shapeHint
-		}
-	default:
-		return shape, shapeHint
-	}
-	for j, o := range t.args {
-		switch {
-		case j == i:
-		case o.op != opConst:
-			return shape, shapeHint
-		case o.val.str == "":
-			return "is never empty", "every gRPC call names a service and a method"
-		case strings.Contains(o.val.str, "/"):
-			return "has no slash in it", "compare request.url_path with the whole: /package.Service/Method"
-		}
-		if p := grpcPattern(t.args[i].attr.name == "grpc.service", t.op, o.val.str); p != "" && j != i {
-			if size, err := programSize(p); err != nil || size > maxProgramSize {
-				return "is compared with a text too long for an expression that Envoy accepts", "compare a shorter part of it"
-			}
-		}
-	}
-	return "", ""
-}
-
 // warn reports what is legal and almost never meant: request.path has the query
 // string in it, so that a rule about it is walked round by adding one.
 func (c *compiler) warn(root *term) {

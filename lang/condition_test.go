@@ -108,6 +108,16 @@ func TestFoldOfAnExternal(t *testing.T) {
 	}
 }
 
+func TestFoldOnGRPC(t *testing.T) {
+	for text, want := range map[string]verdict{
+		`grpc.service in []`: never, `grpc.method in [] || true`: always, `grpc.service in ["a.B"]`: depends,
+	} {
+		if got, _ := compiled(t, text, graph.GRPC).fold(web, cart); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
 func TestReads(t *testing.T) {
 	c := compiled(t, `source.labels.tier == "front" && (request.headers["X-B"] == "1" || "x-a" in request.headers || jwt.claims.sub == "b") && request.url_path != "/"`, graph.HTTP)
 	want := []string{"jwt.claims", `request.headers["x-a"]`, `request.headers["x-b"]`, "request.url_path", `source.labels["tier"]`}
