@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"admc.dev/admc/emit/kube"
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang"
 	"admc.dev/admc/lang/diag"
@@ -54,7 +55,7 @@ example.`,
 
 // codes is every diagnostic code of the compiler.
 func codes() []diag.CodeDoc {
-	return slices.Concat(syntax.Codes, graph.Codes, lang.Codes, solver.Codes)
+	return slices.Concat(syntax.Codes, graph.Codes, lang.Codes, solver.Codes, kube.Codes)
 }
 
 func findCode(name string) *diag.CodeDoc {
