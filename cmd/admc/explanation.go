@@ -64,19 +64,19 @@ func newExplanation(l *layout.Layout, args []string) (*explanation, error) {
 		e.Subject = args[0]
 		isService := l.Graph.Service(e.Subject) != nil
 		isPolicy := slices.ContainsFunc(l.Program.Policies, func(p *ir.Policy) bool { return p.Name == e.Subject })
-		switch {
-		case isService:
-			e.service = graphService{e.Subject, l.Placement.HasADM(e.Subject)}
-			keep = func(a solver.Assigned) bool { return slices.Contains(enforcers(a), e.Subject) }
-		case isPolicy:
-			keep = func(a solver.Assigned) bool { return a.Obligation.Policy.Name == e.Subject }
-		default:
+		if !isService && !isPolicy {
 			return nil, unknownSubject(l, e.Subject)
+		}
+		if isService {
+			e.service = graphService{e.Subject, l.Placement.HasADM(e.Subject)}
+		}
+		keep = func(a solver.Assigned) bool {
+			return isPolicy && a.Obligation.Policy.Name == e.Subject || isService && slices.Contains(enforcers(a), e.Subject)
 		}
 	}
 	for _, a := range l.Placement.Assigned {
 		if keep(a) {
-			e.Obligations = append(e.Obligations, explain(a))
+			e.Obligations = append(e.Obligations, explain(l.Graph, a))
 		}
 	}
 	return e, nil
@@ -111,7 +111,21 @@ func enforcers(a solver.Assigned) []string {
 	return slices.Compact(out)
 }
 
-func explain(a solver.Assigned) explained {
+// budgets says what each proxy of an obligation counts to.
+func budgets(g *graph.Graph, a *ir.Action, on []string) []string {
+	var out []string
+	for _, name := range on {
+		s := g.Service(name)
+		each := ""
+		if s.MaxReplicas > 1 {
+			each = fmt.Sprintf("each of up to %d pods of ", s.MaxReplicas)
+		}
+		out = append(out, fmt.Sprintf("%s%s: %s", each, name, layout.BudgetOf(a, s.MaxReplicas)))
+	}
+	return out
+}
+
+func explain(g *graph.Graph, a solver.Assigned) explained {
 	o := a.Obligation
 	x := explained{
 		Policy: o.Policy.Name, At: o.Policy.At.Show(), Receiver: o.Receiver.NodeName(), Port: o.Port, Protocol: o.Protocol,
@@ -132,6 +146,9 @@ func explain(a solver.Assigned) explained {
 	}
 	for _, act := range o.Actions {
 		x.Actions = append(x.Actions, act.Name())
+		if act.Decl.State == "counter" {
+			x.Budgets = append(x.Budgets, budgets(g, act, x.On)...)
+		}
 	}
 	for _, r := range o.Reasons {
 		x.Excluded = append(x.Excluded, excluded{r.Excludes.String(), r.Text, r.At.Show()})
@@ -149,7 +166,7 @@ func (e *explanation) text() string {
 	case e.service.name != "":
 		fmt.Fprintf(&b, "%s has an ADM. Enforced there:\n", e.service.name)
 	default:
-		state := fmt.Sprintf("proved fewest")
+		state := "proved fewest"
 		if !e.Proved {
 			state = fmt.Sprintf("at least %d", e.Bound)
 		}
