@@ -5,8 +5,9 @@ package envoy
 type lowering struct {
 	http func(h *httpChain, c *call) // http and grpc
 	tcp  func(t *tcpChain, c *call)
-	// routed: acts by the choice of the route.
-	routed bool
+	// routed names what the action decides by the choice of the route, of which
+	// one request can have only one; "": it does not act there.
+	routed string
 	// wrapper: stands outside everything that acts on the edge.
 	wrapper bool
 	// writes gives the parts of the request that the action changes, as
@@ -27,12 +28,12 @@ var lowerings = map[string]*lowering{
 	"set_header":      {http: setHeader, writes: headerWritten, commutes: requestOnly},
 	"append_header":   {http: appendHeader, writes: headerWritten, commutes: requestOnly},
 	"remove_header":   {http: removeHeader, writes: headerWritten, commutes: requestOnly},
-	"timeout":         {http: timeoutHTTP, routed: true, wrapper: true},
-	"idle_timeout":    {http: idleTimeoutHTTP, tcp: idleTimeoutTCP, routed: true, wrapper: true},
-	"retry":           {http: retryHTTP, routed: true, wrapper: true},
-	"connect_timeout": {http: connectTimeoutHTTP, tcp: connectTimeoutTCP, routed: true, commutes: always},
-	"route":           {http: routeHTTP, tcp: routeTCP, routed: true, commutes: always},
-	"split":           {http: splitHTTP, tcp: splitTCP, routed: true, commutes: always},
+	"timeout":         {http: timeoutHTTP, routed: "timeout", wrapper: true},
+	"idle_timeout":    {http: idleTimeoutHTTP, tcp: idleTimeoutTCP, routed: "idle", wrapper: true},
+	"retry":           {http: retryHTTP, routed: "retry", wrapper: true},
+	"connect_timeout": {http: connectTimeoutHTTP, tcp: connectTimeoutTCP, routed: "connect", commutes: always},
+	"route":           {http: routeHTTP, tcp: routeTCP, routed: "version", commutes: always},
+	"split":           {http: splitHTTP, tcp: splitTCP, routed: "version", commutes: always},
 	"fault":           {http: faultHTTP},
 	"jwt":             {http: jwtHTTP, writes: jwtWrites, peek: jwtPeek},
 	"access_log":      {http: accessLogHTTP, tcp: accessLogTCP},

@@ -9,6 +9,8 @@ import (
 	statev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/set_filter_state/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	netstatev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/set_filter_state/v3"
+
+	"admc.dev/admc/lang/ir"
 )
 
 // Wrappers (timeout, retry, idle_timeout) stand outside everything that acts on
@@ -85,22 +87,39 @@ func (h *httpChain) internalListener() *listenerv3.Listener {
 // failed from one that broke. It is taken out there.
 const failureHeader = "x-admc-failure"
 
-// failures that retry tells apart, by Envoy's response flags or code details.
+// failures that retry tells apart, each with the causes of retry that it is an
+// instance of. Envoy knows them by response flags or code details; the first
+// that fits is reported.
 var failures = []struct {
 	name   string
+	causes []string
 	filter *accesslogv3.AccessLogFilter
 }{
-	{"refused-stream", celLogFilter(`response.code_details.contains("remote_refused_stream_reset")`)},
-	{"connect-failure", flagFilter("UF")},
-	{"reset", flagFilter("UC", "UR", "LR")},
+	{"refused-stream", []string{"refused-stream"}, celLogFilter(`response.code_details.contains("remote_refused_stream_reset")`)},
+	{"connect-failure", []string{"connect-failure", "reset"}, flagFilter("UF")},
+	{"reset", []string{"reset"}, flagFilter("UC", "UR", "LR")},
 }
 
+// retried gives the failures that a retry reacts to.
+func retried(c *call) []string {
+	var out []string
+	for _, f := range failures {
+		if slices.ContainsFunc(c.Args["on"].List, func(v ir.Value) bool { return slices.Contains(f.causes, v.Str) }) {
+			out = append(out, f.name)
+		}
+	}
+	return out
+}
+
+// reportFailures reports what some retry in front asks for.
 func (h *httpChain) reportFailures() {
 	for _, f := range failures {
-		h.replies = append(h.replies, &hcmv3.ResponseMapper{
-			Filter:       f.filter,
-			HeadersToAdd: []*corev3.HeaderValueOption{added(failureHeader, f.name, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD)},
-		})
+		if slices.ContainsFunc(h.all, func(c *call) bool { return c.Name() == "retry" && slices.Contains(retried(c), f.name) }) {
+			h.replies = append(h.replies, &hcmv3.ResponseMapper{
+				Filter:       f.filter,
+				HeadersToAdd: []*corev3.HeaderValueOption{added(failureHeader, f.name, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD)},
+			})
+		}
 	}
 }
 

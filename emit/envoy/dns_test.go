@@ -8,9 +8,10 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// names of the test's DNS: the headless services of the versions.
-var names = map[string]string{
+// hosts of the test's DNS: the headless services of the versions.
+var hosts = map[string]string{
 	"server-v1-admc.test.svc.cluster.local.": v1IP,
+	"keys.test.":                             serverIP,
 	"server-v2-admc.test.svc.cluster.local.": v2IP,
 }
 
@@ -54,7 +55,7 @@ func answer(query []byte) []byte {
 	}
 	q := m.Questions[0]
 	m.Response, m.Additionals = true, nil
-	ip, ok := names[q.Name.String()]
+	ip, ok := hosts[q.Name.String()]
 	switch {
 	case !ok:
 		m.RCode = dnsmessage.RCodeNameError

@@ -32,13 +32,23 @@ type row struct {
 	probe    func(t *testing.T, p probe) string
 	want     string
 	control  string
-	// silent: nothing answers on the receiver's port, not even a refusal.
-	silent bool
+	port     portState
 }
+
+// How the receiver's port is, instead of served: silent, without even a refusal;
+// or closed.
+type portState uint8
+
+const (
+	served portState = iota
+	silent
+	closed
+)
 
 // A probe is where to look.
 type probe struct {
 	n       *namespace
+	server  *namespace
 	address string
 	side    ir.Side
 	app     *app
@@ -69,15 +79,20 @@ func TestEnforcement(t *testing.T) {
 				p.port[k] = next
 				next++
 				prog.call(p.port[k], r.proto, side, copyPolicies(policies)...)
-				if r.silent {
+				if r.port == silent {
 					run(t, "", "ip", "netns", "exec", server.name, "iptables", "-A", "INPUT", "-p", "tcp", "--dport", fmt.Sprint(p.port[k]), "-j", "DROP")
 				}
-				p.app[k] = serve(t, server, p.port[k], r.proto.Plane())
+				p.app[k] = &app{}
+				if r.port != closed {
+					p.app[k] = serve(t, server, p.port[k], r.proto.Plane())
+				}
 			}
 			places = append(places, p)
 		}
 	}
 	serveDNS(t, client)
+	serveDNS(t, server)
+	serveKeys(t, server)
 	l := prog.layout()
 	files := emitted(t, l)
 	logs := map[string]*output{}
@@ -97,7 +112,7 @@ func TestEnforcement(t *testing.T) {
 				out := logs[map[ir.Side]string{ir.Ingress: "server", ir.Egress: "client"}[p.side]]
 				port := fmt.Sprint(p.port[k])
 				got := p.row.probe(t, probe{
-					n: client, address: serverIP + ":" + port, side: p.side, app: p.app[k], id: "id",
+					n: client, server: server, address: serverIP + ":" + port, side: p.side, app: p.app[k], id: "id",
 					log: func() string { return linesWith(out, port) },
 				})
 				if got != want {

@@ -6,6 +6,12 @@
 // its rules, in the order of the actions' ranks, and nothing that would change
 // a request which no rule speaks of.
 //
+// What Envoy does to every request, whatever its configuration: hop-by-hop
+// headers are its own, the names of HTTP/1 trailers come out in lower case, a
+// missing `date` is added to answers and `content-length: 0` to bodiless requests
+// of unusual methods, `OPTIONS *` is answered 404, and a client that half-closes
+// an HTTP/1 connection is taken for gone.
+//
 // Refused, as errors in the bag: an action that Envoy can't do on the
 // listener's protocol, a condition outside of what Envoy's CEL runs, and
 // combinations for which no exact configuration is known. Every file is held

@@ -121,7 +121,7 @@ func (h *httpChain) decide(w *when) {
 
 // routed reports whether the policy chooses the route.
 func (h *httpChain) routed(w *when) bool {
-	return slices.ContainsFunc(h.calls, func(c *call) bool { return c.when == w && c.low.routed })
+	return slices.ContainsFunc(h.calls, func(c *call) bool { return c.when == w && c.low.routed != "" })
 }
 
 // manager builds the connection manager: everything in it that is no policy's

@@ -100,9 +100,9 @@ func (h *httpChain) jwtProvider(c *call) *jwtv3.JwtProvider {
 		HttpUri: &corev3.HttpUri{
 			Uri: c.str("jwks_uri"), HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: cluster}, Timeout: seconds(5 * time.Second),
 		},
-		// Listeners open without waiting for the keys: other policies on them
-		// don't depend on that host. Until they are there, tokens are refused.
-		AsyncFetch: &jwtv3.JwksAsyncFetch{FastListener: true},
+		// Listeners wait for the first answer, or for its failure, so that no
+		// good token is refused at the start.
+		AsyncFetch: &jwtv3.JwksAsyncFetch{},
 	}}
 	return p
 }

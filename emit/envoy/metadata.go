@@ -29,6 +29,9 @@ func policyMetadata(calls []*call) *corev3.Metadata {
 			if c.rule.Cond != nil {
 				st.Fields["when"] = structpb.NewStringValue(c.rule.Cond.Text)
 			}
+			if p.Sample < 1 {
+				st.Fields["sample"] = structpb.NewNumberValue(p.Sample)
+			}
 			index[p.Name] = st
 			list = append(list, structpb.NewStructValue(st))
 		}

@@ -37,6 +37,33 @@ func appSawFor(name, id string) func(*testing.T, probe) string {
 	return func(t *testing.T, p probe) string { return appSaw(name, id, p.id)(t, p) }
 }
 
+// denied gives which of n request ids are refused.
+func denied(n int) func(*testing.T, probe) string {
+	return func(t *testing.T, p probe) string {
+		var out []string
+		for i := range n {
+			id := fmt.Sprintf("id-%d", i)
+			if !strings.HasPrefix(web("/", "x-request-id", id)(t, p), "200") {
+				out = append(out, fmt.Sprint(i))
+			}
+		}
+		if len(out) == 0 {
+			return "none"
+		}
+		return strings.Join(out, " ")
+	}
+}
+
+// refusing makes one gRPC call to a server that refuses the first n streams of
+// the port, as one that drains does (RFC 9113, section 8.7).
+func refusing(n int) func(*testing.T, probe) string {
+	return func(t *testing.T, p probe) string {
+		refuseStreams(t, p.server, p.address, n)
+		out, _, _ := strings.Cut(rpc("x")(t, p), " ")
+		return out
+	}
+}
+
 // mix makes n probes at once and gives the different outcomes, sorted.
 func mix(n int, f func(*testing.T, probe) string) func(*testing.T, probe) string {
 	return func(t *testing.T, p probe) string {

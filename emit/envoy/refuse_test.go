@@ -17,9 +17,15 @@ import (
 // TestRefused: what has no exact configuration is an error, and no file.
 func TestRefused(t *testing.T) {
 	var many []policy
+	for i := range 4 { // 5 x 5 x 5 combinations
+		for _, a := range []*ir.Action{act("timeout", args{"after": dur(time.Second)}), act("retry", nil), act("route", args{"version": str("v1")})} {
+			name := fmt.Sprintf("x-%s-%d", a.Name(), i)
+			many = append(many, policy{name: name, when: headerIs(name, "1"), actions: []*ir.Action{a}})
+		}
+	}
+	var streams []policy
 	for i := range maxConditions + 1 {
-		name := fmt.Sprintf("x-%d", i)
-		many = append(many, policy{name: name, when: headerIs(name, "1"), actions: []*ir.Action{act("timeout", args{"after": dur(time.Second)})}})
+		streams = append(streams, policy{name: fmt.Sprint("p", i), when: fromOther, actions: []*ir.Action{act("deny", nil)}})
 	}
 	list := &exprpb.Expr{ExprKind: &exprpb.Expr_StructExpr{StructExpr: &exprpb.Expr_CreateStruct{}}}
 	for _, c := range []struct {
@@ -38,7 +44,8 @@ func TestRefused(t *testing.T) {
 		{"an answer by the answer", "http", []policy{{name: "p", when: fn("_>=_", selectField(ident("response"), "code"), lit(500)), reads: []string{"response.code"},
 			actions: []*ir.Action{act("deny", nil)}}}, "deny with a condition on the response"},
 		{"a key set nowhere", "http", []policy{do("p", act("jwt", args{"issuer": str("i"), "jwks_uri": str("file:///keys")}))}, `a key set at "file:///keys"`},
-		{"too many combinations", "http", many, "more than 6 conditional policies"},
+		{"too many combinations", "http", many, "more than 64 combinations"},
+		{"too many filter chains", "tcp", streams, "more than 6 conditional policies"},
 		{"an expression that Envoy has not", "http", []policy{{name: "p", when: list, actions: []*ir.Action{act("deny", nil)}}}, "a condition with"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

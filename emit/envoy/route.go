@@ -31,9 +31,9 @@ type weighted struct {
 	weight  uint32
 }
 
-// maxConditions bounds the conditions of route-level actions on one listener:
-// there is a route for each combination of them.
-const maxConditions = 6
+// maxRoutes bounds the routes of one listener: there is one for each combination
+// of conditions of route-level actions that can hold together.
+const maxRoutes = 64
 
 func (h *httpChain) addRoute(c *call, apply func(t *target)) {
 	if c.when != nil && c.when.late() {
@@ -59,25 +59,61 @@ func (h *httpChain) routeConfig() *routev3.RouteConfiguration {
 	switch {
 	case len(whens) == 0:
 		host.Routes = []*routev3.Route{h.route(nil)}
-	case len(whens) > maxConditions:
-		h.cannot(h.routes[0].call.Action, "more than %d conditional policies that bound, repeat or direct the requests of one edge", maxConditions)
+	case h.combinations(whens, nil) > maxRoutes:
+		h.cannot(h.routes[0].call.Action, "more than %d combinations of the conditions that bound, repeat or direct the requests of one edge", maxRoutes)
 	default:
-		host.Matcher = h.routeTree(whens, nil)
+		host.Matcher = h.routeTree(whens, nil).GetMatcher()
 	}
 	config := &routev3.RouteConfiguration{Name: h.name, VirtualHosts: []*routev3.VirtualHost{host}}
 	restoreForwardedProto(config)
 	return config
 }
 
-// routeTree matches the first condition and branches to the others.
-func (h *httpChain) routeTree(whens, held []*when) *matcherv3.Matcher {
-	branch := func(held []*when) *matcherv3.Matcher_OnMatch {
-		if len(whens) == 1 {
-			return matchAction("route", h.route(held))
-		}
-		return &matcherv3.Matcher_OnMatch{OnMatch: &matcherv3.Matcher_OnMatch_Matcher{Matcher: h.routeTree(whens[1:], held)}}
+// routeTree decides the conditions one after the other. At its leaves are the
+// routes.
+func (h *httpChain) routeTree(whens, held []*when) *matcherv3.Matcher_OnMatch {
+	whens = h.open(whens, held)
+	if len(whens) == 0 {
+		return matchAction("route", h.route(held))
 	}
-	return matchOne(whens[0].holds(), branch(append(slices.Clone(held), whens[0])), branch(held))
+	yes := h.routeTree(whens[1:], append(slices.Clone(held), whens[0]))
+	return &matcherv3.Matcher_OnMatch{OnMatch: &matcherv3.Matcher_OnMatch_Matcher{
+		Matcher: matchOne(whens[0].holds(), yes, h.routeTree(whens[1:], held)),
+	}}
+}
+
+// combinations counts the leaves of routeTree, up to a little more than allowed.
+func (h *httpChain) combinations(whens, held []*when) int {
+	whens = h.open(whens, held)
+	if len(whens) == 0 {
+		return 1
+	}
+	n := h.combinations(whens[1:], append(slices.Clone(held), whens[0]))
+	if n <= maxRoutes {
+		n += h.combinations(whens[1:], held)
+	}
+	return n
+}
+
+// open leaves out the conditions at the head of the list that can't hold beside
+// those that do: of two policies with the same route-level action the checker
+// has proved that at most one applies.
+func (h *httpChain) open(whens, held []*when) []*when {
+	for len(whens) > 0 && slices.ContainsFunc(held, func(w *when) bool { return h.exclusive(w, whens[0]) }) {
+		whens = whens[1:]
+	}
+	return whens
+}
+
+func (h *httpChain) exclusive(a, b *when) bool {
+	for _, p := range h.routes {
+		for _, q := range h.routes {
+			if p.call.when == a && q.call.when == b && p.call.low.routed == q.call.low.routed {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // route is the one for requests on which exactly these conditions hold.

@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -15,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -232,4 +235,68 @@ func dialGRPC(t testing.TB, n *namespace, address string) healthpb.HealthClient 
 	}
 	t.Cleanup(func() { conn.Close() })
 	return healthpb.NewHealthClient(conn)
+}
+
+// keysAt is where serveKeys answers.
+const keysAt = "http://keys.test:19999/keys.json"
+
+func serveKeys(t testing.TB, n *namespace) {
+	l := n.listen(t, "0.0.0.0:19999")
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, testKeys) })}
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+}
+
+// refuseStreams answers the first n HTTP/2 streams of a port with
+// REFUSED_STREAM, and the others as a gRPC server that has nothing to say.
+func refuseStreams(t testing.TB, n *namespace, address string, refused int) {
+	_, port, _ := net.SplitHostPort(address)
+	l := n.listen(t, "0.0.0.0:"+port)
+	var streams atomic.Int64
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+				fr := http2.NewFramer(c, c)
+				fr.WriteSettings()
+				for {
+					f, err := fr.ReadFrame()
+					if err != nil {
+						return
+					}
+					if s, ok := f.(*http2.SettingsFrame); ok && !s.IsAck() {
+						fr.WriteSettingsAck()
+					}
+					if !f.Header().Flags.Has(http2.FlagDataEndStream) || f.Header().Type != http2.FrameData {
+						continue
+					}
+					if streams.Add(1) <= int64(refused) {
+						fr.WriteRSTStream(f.Header().StreamID, http2.ErrCodeRefusedStream)
+						continue
+					}
+					answerGRPC(fr, f.Header().StreamID)
+				}
+			}()
+		}
+	}()
+}
+
+// answerGRPC is a whole gRPC answer: headers, one empty message, trailers.
+func answerGRPC(fr *http2.Framer, stream uint32) {
+	block := func(fields ...string) []byte {
+		var b bytes.Buffer
+		enc := hpack.NewEncoder(&b)
+		for i := 0; i < len(fields); i += 2 {
+			enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+		}
+		return b.Bytes()
+	}
+	fr.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, EndHeaders: true, BlockFragment: block(":status", "200", "content-type", "application/grpc")})
+	fr.WriteData(stream, false, make([]byte, 5))
+	fr.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, EndHeaders: true, EndStream: true, BlockFragment: block("grpc-status", "0")})
 }

@@ -26,11 +26,16 @@ type tcpChain struct {
 	held     []*when
 	filters  []*listenerv3.Filter
 	logs     *[]*accesslogv3.AccessLog // of the listener
+	branched bool                      // there are other filter chains on the listener
 	ended    bool                      // the last filter answers; nothing may follow it
 	idle     time.Duration
 	connect  time.Duration
 	versions []weighted
 }
+
+// maxConditions bounds the conditional policies of a listener of byte streams:
+// there is a filter chain for each combination of them.
+const maxConditions = 6
 
 // tcpListener lowers a listener that forwards a byte stream. Conditions are
 // decided when a connection is accepted, by a listener filter, and choose its
@@ -102,7 +107,7 @@ func (a *adm) tcpTree(l *layout.Listener, listener *listenerv3.Listener, calls [
 }
 
 func (a *adm) tcpFilterChain(l *layout.Listener, logs *[]*accesslogv3.AccessLog, calls []*call, held []*when) *listenerv3.FilterChain {
-	t := &tcpChain{adm: a, l: l, held: held, logs: logs}
+	t := &tcpChain{adm: a, l: l, held: held, logs: logs, branched: slices.ContainsFunc(calls, func(c *call) bool { return c.when != nil })}
 	for _, c := range calls {
 		if c.when == nil || slices.Contains(held, c.when) {
 			c.low.tcp(t, c)
@@ -126,8 +131,14 @@ func (t *tcpChain) end(c *call, filter proto.Message) {
 	t.ended = true
 }
 
-// shareKey makes the filter chains of one listener share a bucket.
-func (t *tcpChain) shareKey(c *call) string { return t.l.Name + "/" + c.name }
+// shareKey makes the filter chains of one listener share a bucket; a single one
+// has no need to.
+func (t *tcpChain) shareKey(c *call) string {
+	if !t.branched {
+		return ""
+	}
+	return t.l.Name + "/" + c.name
+}
 
 // log adds an access log to the listener, once for all of its filter chains.
 func (t *tcpChain) log(c *call, log *accesslogv3.AccessLog) {

@@ -1,7 +1,6 @@
 package envoy
 
 import (
-	"slices"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -46,29 +45,25 @@ func grpcStatus(code string) []*corev3.HeaderValueOption {
 
 // retryHTTP: retry(attempts, on, per_try); attempts are those after the first.
 func retryHTTP(h *httpChain, c *call) {
-	var causes []string
-	for _, v := range c.Args["on"].List {
-		causes = append(causes, v.Str)
-	}
 	p := &routev3.RetryPolicy{NumRetries: u32(uint32(c.num("attempts")))}
-	on := slices.Clone(causes)
-	if i := slices.Index(on, "unavailable"); i >= 0 && !h.grpc {
-		on[i] = "retriable-status-codes"
-		p.RetriableStatusCodes = []uint32{503}
-	}
-	if h.next != "" {
-		for _, f := range failures {
-			if slices.Contains(causes, f.name) || (slices.Contains(causes, "reset") && f.name != "refused-stream") {
-				p.RetriableHeaders = append(p.RetriableHeaders, &routev3.HeaderMatcher{
-					Name: failureHeader,
-					HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: &envoymatcherv3.StringMatcher{
-						MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: f.name},
-					}},
-				})
-			}
+	var on []string
+	for _, cause := range c.Args["on"].List {
+		if cause.Str == "unavailable" && !h.grpc { // else Envoy's name for the gRPC code
+			on = append(on, "retriable-status-codes")
+			p.RetriableStatusCodes = []uint32{503}
+			continue
 		}
-		if len(p.RetriableHeaders) > 0 {
-			on = append(on, "retriable-headers")
+		on = append(on, cause.Str)
+	}
+	if names := retried(c); h.next != "" && len(names) > 0 {
+		on = append(on, "retriable-headers")
+		for _, name := range names {
+			p.RetriableHeaders = append(p.RetriableHeaders, &routev3.HeaderMatcher{
+				Name: failureHeader,
+				HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: &envoymatcherv3.StringMatcher{
+					MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: name},
+				}},
+			})
 		}
 	}
 	p.RetryOn = strings.Join(on, ",")
