@@ -1,3 +1,5 @@
+//go:build linux
+
 package envoy
 
 import (
@@ -125,26 +127,6 @@ func (n *namespace) listen(t testing.TB, address string) net.Listener {
 	}
 	t.Cleanup(func() { l.Close() })
 	return l
-}
-
-// envoyBinary finds Envoy as the other tests of the repository do.
-func envoyBinary(t testing.TB) string {
-	t.Helper()
-	if p := os.Getenv("ENVOY"); p != "" {
-		return p
-	}
-	if p, err := exec.LookPath("envoy"); err == nil {
-		return p
-	}
-	root, err := exec.Command("go", "env", "GOMOD").Output()
-	if err == nil {
-		p := filepath.Join(filepath.Dir(strings.TrimSpace(string(root))), ".tools", "envoy", "bin", "envoy")
-		if _, err := os.Stat(p); err == nil {
-			return p
-		}
-	}
-	t.Fatal("no Envoy: set ENVOY, put envoy on PATH, or run `make tools`")
-	return ""
 }
 
 // output is what a process wrote, to be read while it runs.

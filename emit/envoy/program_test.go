@@ -78,6 +78,9 @@ func act(name string, a args) *ir.Action {
 	return &ir.Action{Decl: &ir.ActionDecl{Name: name}, Args: full}
 }
 
+// do is a policy of actions that always apply.
+func do(name string, actions ...*ir.Action) policy { return policy{name: name, actions: actions} }
+
 // program collects rules on the edge from client to server, port by port.
 type program struct {
 	src            *diag.Source

@@ -25,7 +25,7 @@ func TestRefused(t *testing.T) {
 	}
 	var streams []policy
 	for i := range maxConditions + 1 {
-		streams = append(streams, policy{name: fmt.Sprint("p", i), when: fromOther, actions: []*ir.Action{act("deny", nil)}})
+		streams = append(streams, policy{name: fmt.Sprint("p", i), when: lit(true), actions: []*ir.Action{act("deny", nil)}})
 	}
 	list := &exprpb.Expr{ExprKind: &exprpb.Expr_StructExpr{StructExpr: &exprpb.Expr_CreateStruct{}}}
 	for _, c := range []struct {

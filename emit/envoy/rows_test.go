@@ -1,3 +1,5 @@
+//go:build linux
+
 package envoy
 
 import (
@@ -6,9 +8,6 @@ import (
 
 	"admc.dev/admc/lang/ir"
 )
-
-// do is a policy of actions that always apply.
-func do(name string, actions ...*ir.Action) policy { return policy{name: name, actions: actions} }
 
 var (
 	beta       = headerIs("x-group", "beta")
