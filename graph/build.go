@@ -115,57 +115,62 @@ func (g *Graph) index() {
 		nodes = append(nodes, n)
 	}
 	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.NodeName(), b.NodeName()) })
-	rank := make(map[Node]int32, len(nodes))
+	g.rank = make(map[Node]int32, len(nodes))
 	for i, n := range nodes {
-		rank[n] = int32(i)
+		g.rank[n] = int32(i)
 	}
-	g.sortCalls(rank)
-	g.from, g.to = grouped(g.Calls, nodes, func(c *Call) int32 { return rank[c.From] }),
-		grouped(g.Calls, nodes, func(c *Call) int32 { return rank[c.To] })
+	g.indexCalls()
 }
 
-func (g *Graph) sortCalls(rank map[Node]int32) {
-	type key struct {
+// indexCalls sorts the calls by the ranks of their ends, and once more by
+// callee for CallsTo.
+func (g *Graph) indexCalls() {
+	type edge struct {
 		from, to, port int32
 		call           *Call
 	}
-	keys := make([]key, len(g.Calls))
+	edges := make([]edge, len(g.Calls))
 	for i, c := range g.Calls {
-		keys[i] = key{rank[c.From], rank[c.To], int32(c.Port), c}
+		edges[i] = edge{g.rank[c.From], g.rank[c.To], int32(c.Port), c}
 	}
-	slices.SortStableFunc(keys, func(a, b key) int {
+	slices.SortStableFunc(edges, func(a, b edge) int {
 		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to), cmp.Compare(a.port, b.port))
 	})
-	for i, k := range keys {
-		g.Calls[i] = k.call
+	g.outAt, g.inAt = make([]int32, len(g.rank)+1), make([]int32, len(g.rank)+1)
+	for i, e := range edges {
+		g.Calls[i] = e.call
+		g.outAt[e.from+1]++
+		g.inAt[e.to+1]++
+	}
+	for i := range len(g.rank) {
+		g.outAt[i+1] += g.outAt[i]
+		g.inAt[i+1] += g.inAt[i]
+	}
+	g.byCallee = make([]*Call, len(edges))
+	next := slices.Clone(g.inAt)
+	for _, e := range edges {
+		g.byCallee[next[e.to]] = e.call
+		next[e.to]++
 	}
 }
 
-// grouped gives the calls of each node that end picks, in the order of calls.
-func grouped(calls []*Call, nodes []Node, end func(*Call) int32) map[Node][]*Call {
-	next := make([]int32, len(nodes)+1)
-	for _, c := range calls {
-		next[end(c)+1]++
+// CallsFrom gives the calls that n makes, sorted by callee and port. The slice
+// is the graph's.
+func (g *Graph) CallsFrom(n Node) []*Call { return g.callsOf(n, g.Calls, g.outAt) }
+
+// CallsTo gives the calls that n gets, sorted by caller and port. The slice is
+// the graph's.
+func (g *Graph) CallsTo(n Node) []*Call { return g.callsOf(n, g.byCallee, g.inAt) }
+
+func (g *Graph) callsOf(n Node, calls []*Call, at []int32) []*Call {
+	i, ok := g.rank[n]
+	if !ok {
+		return nil
 	}
-	for i := range nodes {
-		next[i+1] += next[i]
-	}
-	out := make(map[Node][]*Call, len(nodes))
-	sorted := make([]*Call, len(calls))
-	for i, n := range nodes {
-		if next[i] < next[i+1] {
-			out[n] = sorted[next[i]:next[i+1]:next[i+1]]
-		}
-	}
-	for _, c := range calls {
-		i := end(c)
-		sorted[next[i]] = c
-		next[i]++
-	}
-	return out
+	return calls[at[i]:at[i+1]:at[i+1]]
 }
 
 // isCalled reports whether anybody but the service itself calls it.
 func (g *Graph) isCalled(s *Service) bool {
-	return slices.ContainsFunc(g.to[s], func(c *Call) bool { return c.From != s })
+	return slices.ContainsFunc(g.CallsTo(s), func(c *Call) bool { return c.From != s })
 }

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -221,11 +222,16 @@ func (l *loader) unknownPort(s *Service, w way) {
 	d.WithNote(s.At, "%s is declared here", s.Name)
 }
 
-// portChoices writes the ports of a service as a call would name them.
+// portChoices writes the ports of a service as a call would name them, the
+// first few where there are many.
 func portChoices(s *Service) []string {
-	out := make([]string, len(s.Ports))
+	const most = 8
+	var out []string
 	for i, p := range s.Ports {
-		out[i] = "`port: " + cmp.Or(p.Name, strconv.Itoa(p.Number)) + "`"
+		if i == most {
+			return append(out, fmt.Sprintf("%d more", len(s.Ports)-most))
+		}
+		out = append(out, "`port: "+cmp.Or(p.Name, strconv.Itoa(p.Number))+"`")
 	}
 	return out
 }

@@ -13,8 +13,9 @@
 //     of several. A service that declares no ports has those that its calls
 //     name by number and protocol, and no call may leave either out.
 //   - A topic's producers and consumers all connect to its broker, a declared
-//     service or external; that a topic repeats a call is no mistake, that
-//     `calls` does is one.
+//     service or external. A broker that is declared nowhere is an external of
+//     that name, at the topic's port or its protocol's usual one. That a topic
+//     repeats a call is no mistake, that `calls` does is one.
 //   - An external is called only if it gives host, port and protocol. No call
 //     joins two externals.
 //   - `name` and `namespace/name` are both names; two services that are one
@@ -26,8 +27,8 @@ import "admc.dev/admc/lang/diag"
 
 // A Graph is immutable once loaded.
 type Graph struct {
-	Name      string
-	Namespace string
+	Name      string // "graph" where the file gives none
+	Namespace string // of the services that name none; "default" where the file gives none
 	Identity  Identity
 	// IdentityAt is the value of `identity`; zero when not written.
 	IdentityAt diag.Span
@@ -36,8 +37,12 @@ type Graph struct {
 	Calls      []*Call     // sorted by From, To, Port; one per (From, To, Port)
 	Src        *diag.Source
 
-	byName   map[string]Node
-	from, to map[Node][]*Call
+	byName map[string]Node
+	rank   map[Node]int32 // place among all nodes, by name
+	// The calls from the node of rank i are Calls[outAt[i]:outAt[i+1]], those
+	// to it byCallee[inAt[i]:inAt[i+1]].
+	outAt, inAt []int32
+	byCallee    []*Call
 }
 
 // Identity is how a receiver tells its callers apart.
@@ -146,11 +151,3 @@ func (g *Graph) Service(name string) *Service {
 	s, _ := g.byName[name].(*Service)
 	return s
 }
-
-// CallsFrom gives the calls that n makes, sorted by callee and port. The slice
-// is the graph's.
-func (g *Graph) CallsFrom(n Node) []*Call { return g.from[n] }
-
-// CallsTo gives the calls that n gets, sorted by caller and port. The slice is
-// the graph's.
-func (g *Graph) CallsTo(n Node) []*Call { return g.to[n] }

@@ -41,7 +41,7 @@ type loader struct {
 func loadYAML(src *diag.Source, bag *diag.Bag) *Graph {
 	l := &loader{
 		src: src, bag: bag, pos: newPositions(src),
-		g:     &Graph{Namespace: "default", Identity: IdentityNone, Src: src},
+		g:     &Graph{Name: "graph", Namespace: "default", Identity: IdentityNone, Src: src},
 		nodes: map[string]Node{}, broken: map[Node]bool{}, implied: map[*Service]bool{},
 		starts: map[*Service]bool{}, consumers: map[*Service]bool{}, fromTopic: map[*Call]bool{},
 		hasWorkload: map[*Service]bool{},

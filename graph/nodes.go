@@ -16,6 +16,9 @@ type object struct {
 	content []*yaml.Node
 }
 
+// maxKeys is more than any mapping of the format has.
+const maxKeys = 12
+
 // get gives a key's value, nil where it is absent.
 func (o object) get(key string) *yaml.Node {
 	for i := 0; i < len(o.content); i += 2 {
@@ -42,20 +45,21 @@ func (l *loader) object(n *yaml.Node, what string, keys []string) (o object, ok 
 		return o, false
 	}
 	o.at = l.pos.span(n)
-	var seen uint32
+	var first [maxKeys]*yaml.Node
 	clean := true
 	for i := 0; i < len(o.content); i += 2 {
-		k := slices.Index(keys, o.content[i].Value)
-		if k >= 0 && seen&(1<<k) == 0 {
-			seen |= 1 << k
-			continue
+		key := o.content[i]
+		k := slices.Index(keys, key.Value)
+		switch {
+		case k < 0:
+			clean = false
+			l.unknownKey(key, what, keys)
+		case first[k] != nil:
+			clean = false
+			l.duplicateKey(key, first[k])
+		default:
+			first[k] = key
 		}
-		clean = false
-		if k >= 0 {
-			l.duplicateKey(o, i)
-			continue
-		}
-		l.unknownKey(o.content[i], what, keys)
 	}
 	if !clean {
 		o.content = onlyKnown(o.content, keys)
@@ -77,15 +81,9 @@ func onlyKnown(content []*yaml.Node, keys []string) []*yaml.Node {
 	return out
 }
 
-func (l *loader) duplicateKey(o object, i int) {
-	name := o.content[i].Value
-	d := l.bag.Errorf(l.pos.span(o.content[i]), DuplicateKey, "the key %q comes a second time", name)
-	for j := 0; j < i; j += 2 {
-		if o.content[j].Value == name {
-			d.WithNote(l.pos.span(o.content[j]), "%q is here already", name)
-			return
-		}
-	}
+func (l *loader) duplicateKey(second, first *yaml.Node) {
+	l.bag.Errorf(l.pos.span(second), DuplicateKey, "the key %s comes a second time", quote(second.Value)).
+		WithNote(l.pos.span(first), "it is here already")
 }
 
 func (l *loader) unknownKey(n *yaml.Node, what string, keys []string) {

@@ -119,7 +119,9 @@ func (l *loader) external(key, n *yaml.Node) *External {
 		return e
 	}
 	if len(o.content) == 0 {
-		l.broken[e] = len(n.Content) > 0 // its keys were all unknown
+		if len(n.Content) > 0 {
+			l.broken[e] = true // its keys were all unknown
+		}
 		return e
 	}
 	host, port, protocol := l.must(o, "host", "an external that is called"), l.must(o, "port", "an external that is called"),
@@ -137,7 +139,9 @@ func (l *loader) external(key, n *yaml.Node) *External {
 		e.Protocol, ok = l.protocol(protocol)
 		good = good && ok
 	}
-	l.broken[e] = !good
+	if !good {
+		l.broken[e] = true
+	}
 	return e
 }
 

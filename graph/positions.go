@@ -2,7 +2,6 @@ package graph
 
 import (
 	"bytes"
-	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -12,28 +11,56 @@ import (
 
 // positions turns the lines and columns of YAML nodes into byte offsets. It
 // counts line breaks as YAML 1.1 does (CR, NEL, LS and PS too), because that is
-// what the numbers mean.
+// what the numbers mean. A whole graph may stand on one line (JSON is YAML), so
+// no look-up walks a line from its start.
 type positions struct {
 	src   *diag.Source
 	lines []int32 // offset of each line's first byte
+	// wide holds, for each line with other than ASCII text, the offset of every
+	// stride-th rune.
+	wide map[int][]int32
 }
 
+const stride = 256
+
 func newPositions(src *diag.Source) *positions {
-	p := &positions{src: src}
+	p := &positions{src: src, wide: map[int][]int32{}}
 	text := src.Text
-	first := 0
+	start := 0
 	if bytes.HasPrefix(text, []byte("\uFEFF")) {
-		first = len("\uFEFF") // no column of its own
+		start = len("\uFEFF") // no column of its own
 	}
-	p.lines = append(p.lines, int32(first))
-	for i := first; i < len(text); {
+	ascii := true
+	for i := start; i < len(text); {
 		n := breakAt(text, i)
-		if n > 0 {
-			p.lines = append(p.lines, int32(i+n))
+		if n == 0 {
+			ascii = ascii && text[i] < utf8.RuneSelf
+			i++
+			continue
 		}
-		i += max(1, n)
+		p.line(start, i, ascii)
+		i += n
+		start, ascii = i, true
 	}
+	p.line(start, len(text), ascii)
 	return p
+}
+
+// line enters the line of the bytes from start to end.
+func (p *positions) line(start, end int, ascii bool) {
+	p.lines = append(p.lines, int32(start))
+	if ascii {
+		return
+	}
+	marks := make([]int32, 0, (end-start)/stride+1)
+	for at, runes := start, 0; at < end; runes++ {
+		if runes%stride == 0 {
+			marks = append(marks, int32(at))
+		}
+		_, n := utf8.DecodeRune(p.src.Text[at:end])
+		at += n
+	}
+	p.wide[len(p.lines)] = marks
 }
 
 // breakAt gives the length of the line break at i, 0 where there is none.
@@ -64,12 +91,13 @@ func (p *positions) offset(line, col int) int {
 	if line < 1 || line > len(p.lines) {
 		return len(p.src.Text)
 	}
-	at := int(p.lines[line-1])
-	for ; col > 1 && at < len(p.src.Text); col-- {
-		if p.src.Text[at] < utf8.RuneSelf {
-			at++
-			continue
-		}
+	marks, col := p.wide[line], col-1
+	if marks == nil {
+		return min(int(p.lines[line-1])+col, len(p.src.Text))
+	}
+	i := min(col/stride, len(marks)-1)
+	at := int(marks[i])
+	for col -= i * stride; col > 0 && at < len(p.src.Text); col-- {
 		_, n := utf8.DecodeRune(p.src.Text[at:])
 		at += n
 	}
@@ -131,7 +159,7 @@ func scalarLength(text []byte, n *yaml.Node) int {
 			}
 			i++
 		}
-	case strings.HasPrefix(string(text[:min(len(text), len(n.Value))]), n.Value):
+	case len(n.Value) <= len(text) && string(text[:len(n.Value)]) == n.Value:
 		return len(n.Value)
 	}
 	if end := bytes.IndexAny(text, "\r\n"); end >= 0 {

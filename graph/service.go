@@ -127,15 +127,17 @@ func (l *loader) labels(n *yaml.Node) map[string]string {
 		return nil
 	}
 	out := make(map[string]string, len(content)/2)
+	first := make(map[string]*yaml.Node, len(content)/2)
 	for i := 0; i < len(content); i += 2 {
 		key, ok := l.text(content[i], "a label's key")
 		if !ok {
 			continue
 		}
-		if _, dup := out[key]; dup {
-			l.duplicateKey(object{content: content}, i)
+		if first[key] != nil {
+			l.duplicateKey(content[i], first[key])
 			continue
 		}
+		first[key] = content[i]
 		value, ok := l.text(resolved(content[i+1]), "a label's value")
 		if !isLabelKey(key) {
 			l.bag.Errorf(l.pos.span(content[i]), BadLabel, "%s is no label key", quote(key)).

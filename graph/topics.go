@@ -19,15 +19,15 @@ func (l *loader) topics(n *yaml.Node) {
 	if !ok {
 		return
 	}
-	first := map[string]bool{}
+	first := map[string]*yaml.Node{}
 	for i := 0; i < len(content); i += 2 {
 		name, ok := l.text(content[i], "a topic's name")
 		switch {
 		case !ok:
-		case first[name]:
-			l.duplicateKey(object{content: content}, i)
+		case first[name] != nil:
+			l.duplicateKey(content[i], first[name])
 		default:
-			first[name] = true
+			first[name] = content[i]
 			l.topic(resolved(content[i+1]))
 		}
 	}
