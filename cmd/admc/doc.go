@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"admc.dev/admc/emit/envoy"
 	"admc.dev/admc/emit/kube"
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang"
@@ -55,7 +56,7 @@ example.`,
 
 // codes is every diagnostic code of the compiler.
 func codes() []diag.CodeDoc {
-	return slices.Concat(syntax.Codes, graph.Codes, lang.Codes, solver.Codes, kube.Codes)
+	return slices.Concat(syntax.Codes, graph.Codes, lang.Codes, solver.Codes, kube.Codes, envoy.Codes)
 }
 
 func findCode(name string) *diag.CodeDoc {

@@ -7,6 +7,8 @@ import (
 	httplimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
 	netlimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/local_ratelimit/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+
+	"admc.dev/admc/emit/layout"
 )
 
 // rateLimitHTTP: rate_limit(rate, burst, scope). One filter, one bucket.
@@ -35,36 +37,25 @@ func rateLimitTCP(t *tcpChain, c *call) {
 }
 
 // bucket of one proxy. Envoy refills it continuously at tokens_per_fill over
-// fill_interval, so `n per period, divided by r` is n tokens in r periods,
-// without rounding. It holds the burst, or one second's rate, divided alike and
-// rounded down, but at least one token.
+// fill_interval, so a budget of n events in a period is just that, without
+// rounding.
 func (a *adm) bucket(c *call) *typev3.TokenBucket {
-	rate := c.Args["rate"]
-	share := int64(1)
-	if c.str("scope") != "pod" {
-		share = int64(max(1, c.rule.Replicas))
+	b := layout.BudgetOf(c.Action, c.rule.Replicas)
+	if b.Burst < 1 {
+		a.cannot(c.Action, "a burst of %d for %d replicas: each of them gets less than one request", c.num("burst"), c.rule.Replicas)
+		return nil
 	}
-	size := int64(math.Floor(float64(rate.Int) / rate.Dur.Seconds() / float64(share)))
-	if burst := c.num("burst"); burst > 0 {
-		size = burst / share
-		if size < 1 {
-			a.cannot(c.Action, "a burst of %d for %d replicas: each of them gets less than one request", burst, share)
-			return nil
-		}
-	}
-	interval := time.Duration(share) * rate.Dur
-	tokens := rate.Int
-	if tokens > math.MaxUint32 || size > math.MaxUint32 {
-		a.cannot(c.Action, "a rate of %d in %s", rate.Int, rate.Dur)
+	if b.Events > math.MaxUint32 || b.Burst > math.MaxUint32 {
+		a.cannot(c.Action, "a budget of %s", b)
 		return nil
 	}
 	// Envoy refuses intervals below 50 ms.
-	for interval < 50*time.Millisecond {
-		interval, tokens = interval*2, tokens*2
+	for b.Per < 50*time.Millisecond {
+		b.Per, b.Events = b.Per*2, b.Events*2
 	}
 	return &typev3.TokenBucket{
-		MaxTokens:     uint32(max(1, size)),
-		TokensPerFill: u32(uint32(tokens)),
-		FillInterval:  seconds(interval),
+		MaxTokens:     uint32(b.Burst),
+		TokensPerFill: u32(uint32(b.Events)),
+		FillInterval:  seconds(b.Per),
 	}
 }
