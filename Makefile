@@ -46,7 +46,7 @@ bpf:
 
 golden:
 	@.ci/install build test
-	go test ./cmd/admc ./emit/envoy ./emit/kube ./lang -update
+	go test ./cmd/admc ./emit/dot ./emit/envoy ./emit/kube ./lang -update
 
 fuzz:
 	@.ci/install build

@@ -3,15 +3,16 @@
 // In: a layout. Out: DOT source, the same for the same input, and SVG where
 // graphviz's `dot` is there to render it. Nothing is refused.
 //
-// Services are boxes, datastores cylinders, externals dashed ellipses. A service
-// with an ADM is filled and says what it enforces. A policed call is dark, names
-// its policies, and has a dot at the end where they are enforced.
+// Services are boxes, datastores cylinders, externals dashed. A service with an
+// ADM is filled, has a heavy border and says how many obligations it enforces,
+// so that it stands out without colour too. A call shows its protocol and the
+// policies on it, each with a dot at the end where it is enforced: `● name` at
+// the caller, `name ●` at the receiver. A graph too large to be read is cut down
+// to what policies touch. What does not fit in a label is a tooltip of the SVG.
 package dot
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/awalterschulze/gographviz"
@@ -21,157 +22,159 @@ import (
 	"admc.dev/admc/lang/ir"
 )
 
-// attrs are Graphviz attributes; values are plain text, quoted when written.
-type attrs map[string]string
-
-func (a attrs) quoted() map[string]string {
-	out := map[string]string{}
-	for k, v := range a {
-		out[k] = strconv.Quote(v)
-	}
-	return out
-}
-
+// One typeface and few colours. Text is dark on light everywhere; in grey the
+// fill of an ADM is still darker than the page.
 const (
 	font    = "Helvetica,Arial,sans-serif"
-	ink     = "#1b1f24"
-	pale    = "#8c959f"
-	admFill = "#ffd67a" // light enough for dark text, and darker than white in grey
+	ink     = "#1b1f24" // text and policed calls
+	grey    = "#57606a" // protocols and remarks
+	pale    = "#9aa4af" // what no policy touches
+	admFill = "#ffd67a"
 )
+
+// graphName is the graph's name in the source; the one people read is in the
+// title.
+const graphName = "placement"
 
 // Graph gives the DOT source of the service graph with its ADMs.
 func Graph(l *layout.Layout) string {
-	d := drawing{gographviz.NewGraph()}
-	d.must(d.g.SetName("placement"))
-	d.must(d.g.SetDir(true))
-	for k, v := range (attrs{
-		"rankdir": "LR", "bgcolor": "white", "fontname": font, "fontsize": "11", "fontcolor": ink,
-		"nodesep": "0.25", "ranksep": "0.9", "pad": "0.3", "labelloc": "b", "label": caption(l),
-	}).quoted() {
-		d.must(d.g.AddAttr("placement", k, v))
+	d := &drawing{g: gographviz.NewGraph(), l: l, adms: map[*graph.Service]*layout.ADM{}}
+	for _, a := range l.ADMs {
+		d.adms[a.Service] = a
 	}
+	d.duties = dutiesOf(l)
+	d.choose()
+	d.frame()
 	for _, s := range l.Graph.Services {
-		d.service(l, s)
+		if d.shown[s] {
+			d.service(s)
+		}
 	}
 	for _, e := range l.Graph.Externals {
-		d.node(e.Name, attrs{"label": e.Name, "shape": "ellipse", "style": "dashed", "color": pale})
+		if d.shown[e] {
+			d.external(e)
+		}
 	}
-	policed := policedCalls(l)
 	for _, c := range l.Graph.Calls {
-		d.call(c, policed[c])
+		if d.shown[c.From] && d.shown[c.To] {
+			d.call(c)
+		}
 	}
 	return d.g.String()
 }
 
-// drawing wraps the library; its errors are about names and attributes that
-// this package writes, so they are ours.
-type drawing struct{ g *gographviz.Graph }
+// A drawing is under way for one layout.
+type drawing struct {
+	g      *gographviz.Graph
+	l      *layout.Layout
+	adms   map[*graph.Service]*layout.ADM
+	duties map[*graph.Call][]duty
+	shown  map[graph.Node]bool
+}
 
-func (d drawing) must(err error) {
+// mostNodes is how many nodes are drawn whole; `dot` takes minutes for many more,
+// and nobody could read them.
+const mostNodes = 250
+
+// choose settles which nodes are drawn: all of them, or in a large graph those
+// with an ADM and those at an end of a policed call.
+func (d *drawing) choose() {
+	d.shown = map[graph.Node]bool{}
+	g := d.l.Graph
+	all := len(g.Services)+len(g.Externals) <= mostNodes
+	for _, s := range g.Services {
+		d.shown[s] = all || d.adms[s] != nil
+	}
+	for _, e := range g.Externals {
+		d.shown[e] = all
+	}
+	for c := range d.duties {
+		d.shown[c.From], d.shown[c.To] = true, true
+	}
+}
+
+// must holds the library to taking what this package writes.
+func must(err error) {
 	if err != nil {
 		panic("dot: " + err.Error())
 	}
 }
 
-func (d drawing) node(name string, a attrs) {
-	all := attrs{"fontname": font, "fontsize": "12", "fontcolor": ink, "margin": "0.12,0.06"}
-	for k, v := range a {
-		all[k] = v
+// frame sets what holds for the whole picture.
+func (d *drawing) frame() {
+	must(d.g.SetName(graphName))
+	must(d.g.SetDir(true))
+	for k, v := range map[string]string{
+		"rankdir": "LR", "bgcolor": "white", "fontname": text(font), "fontsize": "11", "fontcolor": text(ink),
+		"nodesep": "0.34", "ranksep": "0.55", "pad": "0.3", "labelloc": "t", "labeljust": "l", "label": d.title(),
+		"tooltip": text(d.l.Graph.Name),
+	} {
+		must(d.g.AddAttr(graphName, k, v))
 	}
-	d.must(d.g.AddNode("placement", strconv.Quote(name), all.quoted()))
 }
 
-func (d drawing) service(l *layout.Layout, s *graph.Service) {
-	a := attrs{"label": s.Name, "shape": "box", "style": "rounded,filled", "fillcolor": "white", "color": pale}
+func (d *drawing) node(n graph.Node, attrs map[string]string) {
+	for k, v := range map[string]string{"fontname": text(font), "fontsize": "12", "fontcolor": text(ink), "margin": text("0.14,0.07"), "height": "0.4"} {
+		attrs[k] = v
+	}
+	must(d.g.AddNode(graphName, text(n.NodeName()), attrs))
+}
+
+func (d *drawing) service(s *graph.Service) {
+	attrs := map[string]string{"shape": "box", "style": text("rounded,filled"), "fillcolor": "white", "color": text(pale)}
 	if isDatastore(s) {
-		a["shape"], a["style"] = "cylinder", "filled"
+		attrs["shape"], attrs["style"] = "cylinder", "filled"
 	}
-	if i := slices.IndexFunc(l.ADMs, func(adm *layout.ADM) bool { return adm.Service == s }); i >= 0 {
-		a["fillcolor"], a["color"], a["penwidth"] = admFill, ink, "1.8"
-		a["label"] = s.Name + "\n" + duty(l.ADMs[i])
+	lines := []string{escape(s.Name)}
+	if s.MaxReplicas > 1 {
+		lines[0] += small(fmt.Sprintf(" ×%d", s.MaxReplicas), grey)
 	}
-	d.node(s.Name, a)
+	if a := d.adms[s]; a != nil {
+		attrs["fillcolor"], attrs["color"], attrs["penwidth"] = text(admFill), text(ink), "2"
+		lines[0] = bold(lines[0])
+		lines = append(lines, small("ADM · "+count(obligations(a), "obligation"), ink))
+	} else if s.ADM == graph.ADMNever {
+		lines = append(lines, small("never an ADM", grey))
+	}
+	attrs["label"], attrs["tooltip"] = html(strings.Join(lines, "<BR/>")), text(d.serviceTip(s))
+	d.node(s, attrs)
 }
 
-// duty says how much an ADM has to do.
-func duty(adm *layout.ADM) string {
-	rules := 0
-	for _, l := range adm.Listeners {
-		rules += len(l.Rules)
+func (d *drawing) external(e *graph.External) {
+	label := escape(e.Name)
+	if e.Host != "" && e.Host != e.Name {
+		label += "<BR/>" + small(e.Host, grey)
 	}
-	if rules == 1 {
-		return "ADM: 1 obligation"
-	}
-	return fmt.Sprintf("ADM: %d obligations", rules)
+	d.node(e, map[string]string{"shape": "box", "style": text("rounded,dashed"), "color": text(grey), "label": html(label),
+		"tooltip": text(e.Name + ", outside the mesh")})
 }
 
-func (d drawing) call(c *graph.Call, p *policedCall) {
-	a := attrs{"color": pale, "arrowsize": "0.7", "fontname": font, "fontsize": "10", "fontcolor": ink}
-	if p != nil {
-		a["color"], a["penwidth"], a["label"] = ink, "1.4", label(c, p)
-		if p.sides&ir.Egress != 0 {
-			a["dir"], a["arrowtail"] = "both", "dot"
+func (d *drawing) call(c *graph.Call) {
+	attrs := map[string]string{"color": text(pale), "arrowsize": "0.7", "fontname": text(font), "fontsize": "9", "fontcolor": text(grey),
+		"label": d.callLabel(c), "tooltip": text(d.callTip(c)), "labeltooltip": text(d.callTip(c))}
+	duties := d.duties[c]
+	if len(duties) > 0 {
+		attrs["color"], attrs["penwidth"], attrs["weight"] = text(ink), "1.4", "3"
+	}
+	for _, o := range duties {
+		if o.side&ir.Egress != 0 {
+			attrs["dir"], attrs["arrowtail"] = "both", "dot"
 		}
-		if p.sides&ir.Ingress != 0 {
-			a["arrowhead"] = "dotnormal"
-		}
-	}
-	d.must(d.g.AddEdge(strconv.Quote(c.From.NodeName()), strconv.Quote(c.To.NodeName()), true, a.quoted()))
-}
-
-// label names the policies of a call, the first three and how many more.
-func label(c *graph.Call, p *policedCall) string {
-	names := p.names
-	more := ""
-	if len(names) > 3 {
-		names, more = names[:3], fmt.Sprintf("\n+%d more", len(names)-3)
-	}
-	return " " + strings.Join(names, "\n ") + more + fmt.Sprintf("\n (%s)", c.Protocol)
-}
-
-// A policedCall is what is enforced on one call, and at which ends.
-type policedCall struct {
-	names []string // of policies, sorted
-	sides ir.Side
-}
-
-func policedCalls(l *layout.Layout) map[*graph.Call]*policedCall {
-	out := map[*graph.Call]*policedCall{}
-	for _, a := range l.Placement.Assigned {
-		for _, e := range a.Obligation.Edges {
-			p := out[e.Call]
-			if p == nil {
-				p = &policedCall{}
-				out[e.Call] = p
-			}
-			p.sides |= a.Side
-			if name := a.Obligation.Policy.Name; !slices.Contains(p.names, name) {
-				p.names = append(p.names, name)
-			}
+		if o.side&ir.Ingress != 0 {
+			attrs["arrowhead"] = "dotnormal"
 		}
 	}
-	for _, p := range out {
-		slices.Sort(p.names)
-	}
-	return out
+	must(d.g.AddEdge(text(c.From.NodeName()), text(c.To.NodeName()), true, attrs))
 }
 
+// isDatastore reports whether a service keeps data or messages, by the protocol
+// of a port.
 func isDatastore(s *graph.Service) bool {
-	return slices.ContainsFunc(s.Ports, func(p *graph.Port) bool {
+	for _, p := range s.Ports {
 		switch p.Protocol {
 		case "redis", "mongodb", "memcached", "mysql", "postgres", "kafka", "amqp":
 			return true
 		}
-		return false
-	})
-}
-
-// caption is the legend under the picture.
-func caption(l *layout.Layout) string {
-	adms := fmt.Sprintf("%d ADMs", len(l.ADMs))
-	if len(l.ADMs) == 1 {
-		adms = "1 ADM"
 	}
-	return fmt.Sprintf("\n%s: %s for %d services\nfilled: a service with an ADM    dark: a policed call, with a dot at the end where its policies are enforced",
-		l.Graph.Name, adms, len(l.Graph.Services))
+	return false
 }
