@@ -106,7 +106,7 @@ func (d *drawing) frame() {
 	must(d.g.SetDir(true))
 	for k, v := range map[string]string{
 		"rankdir": "LR", "bgcolor": "white", "fontname": text(font), "fontsize": "11", "fontcolor": text(ink),
-		"nodesep": "0.34", "ranksep": "0.55", "pad": "0.3", "labelloc": "t", "labeljust": "l", "label": d.title(),
+		"nodesep": "0.28", "ranksep": "0.55", "pad": "0.3", "labelloc": "t", "labeljust": "l", "label": d.title(),
 		"tooltip": text(d.l.Graph.Name),
 	} {
 		must(d.g.AddAttr(graphName, k, v))

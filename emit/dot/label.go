@@ -14,7 +14,6 @@ import (
 type duty struct {
 	policy string
 	side   ir.Side
-	reason string
 	edge   *ir.Edge
 	of     *ir.Obligation
 }
@@ -25,7 +24,7 @@ func dutiesOf(l *layout.Layout) map[*graph.Call][]duty {
 	out := map[*graph.Call][]duty{}
 	for _, a := range l.Placement.Assigned {
 		for _, e := range a.Obligation.Edges {
-			out[e.Call] = append(out[e.Call], duty{a.Obligation.Policy.Name, a.Side, a.Reason, e, a.Obligation})
+			out[e.Call] = append(out[e.Call], duty{a.Obligation.Policy.Name, a.Side, e, a.Obligation})
 		}
 	}
 	for _, list := range out {
@@ -126,8 +125,10 @@ func (d *drawing) serviceTip(s *graph.Service) string {
 func (d *drawing) title() string {
 	g := d.l.Graph
 	sum := count(len(d.l.ADMs), "ADM") + " for " + count(len(g.Services), "service")
-	if d.l.Placement.Proved {
+	if p := d.l.Placement; p.Proved && p.Objective == int64(len(d.l.ADMs)) {
 		sum += ", proved fewest"
+	} else if p.Proved {
+		sum += ", proved best" // by another measure than their number
 	}
 	drawn := 0
 	for _, s := range g.Services {

@@ -14,9 +14,18 @@ func text(s string) string {
 // html marks a label as one of Graphviz's HTML-like labels.
 func html(s string) string { return "<" + s + ">" }
 
-// escape makes plain text fit for an HTML-like label.
+// escape makes plain text fit for an HTML-like label. What isn't ASCII is
+// written by number: gographviz does not read it in such labels.
 func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(s)
+	var b strings.Builder
+	for _, r := range s {
+		if r < 128 && !strings.ContainsRune(`&<>"`, r) {
+			b.WriteRune(r)
+			continue
+		}
+		fmt.Fprintf(&b, "&#%d;", r)
+	}
+	return b.String()
 }
 
 func bold(markup string) string { return "<B>" + markup + "</B>" }
