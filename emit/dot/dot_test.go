@@ -240,17 +240,19 @@ func TestLarge(t *testing.T) {
 	for i := range mostNodes + 9 {
 		fmt.Fprintf(&b, "  - {from: s%d, to: s%d}\n", i, i+1)
 	}
-	source := Graph(placed(t, b.String(), "p out s3>s4:80", "q in s8>s9:80"))
+	l := placed(t, b.String(), "p out s3>s4:80", "q in s8>s9:80")
+	l.Placement.ADMs = []string{"s20", "s3", "s9"} // s20 has `adm: always`
+	source := Graph(layout.New(l.Graph, l.Program, l.Placement, "test"))
 	g := read(t, source)
 	var names []string
 	for _, n := range g.Nodes.Nodes {
 		names = append(names, strings.Trim(n.Name, `"`))
 	}
 	slices.Sort(names)
-	if got := strings.Join(names, " "); got != "s3 s4 s8 s9" {
+	if got := strings.Join(names, " "); got != "s20 s3 s4 s8 s9" {
 		t.Errorf("drawn: %s", got)
 	}
-	if !strings.Contains(source, "drawn: the 4 that policies touch") {
+	if !strings.Contains(source, "drawn: the 5 that policies touch") {
 		t.Error("the title does not say that services were left out")
 	}
 	if n := len(g.Edges.Edges); n != 2 {
