@@ -33,6 +33,7 @@ const (
 	DuplicateCall      diag.Code = "duplicate-call"
 	ExternalNoHost     diag.Code = "external-without-host"
 	ExternalToExternal diag.Code = "external-to-external"
+	SameAddress        diag.Code = "same-address"
 )
 
 const header = "apiVersion: admc.dev/v1alpha1\nkind: ServiceGraph\n"
@@ -183,4 +184,9 @@ var Codes = []diag.CodeDoc{{
 	Summary: "A call has no end in the mesh, so that nothing could be enforced on it.",
 	Bad:     header + "services: {web: {}}\nexternals: {internet: {}, stripe: {host: api.stripe.com, port: 443, protocol: tls}}\ncalls: [{from: internet, to: stripe}]\n",
 	Good:    header + "services: {web: {}}\nexternals: {internet: {}, stripe: {host: api.stripe.com, port: 443, protocol: tls}}\ncalls: [{from: web, to: stripe}]\n",
+}, {
+	Code:    SameAddress,
+	Summary: "An external has the host and port of another external or of a service, so that a policy on calls to one would hit the other.",
+	Bad:     header + "services: {web: {}}\nexternals: {pay: {host: api.stripe.com, port: 443, protocol: tls}, refund: {host: api.stripe.com, port: 443, protocol: tls}}\n",
+	Good:    header + "services: {web: {}}\nexternals: {pay: {host: api.stripe.com, port: 443, protocol: tls}, refund: {host: api.stripe.com, port: 8443, protocol: tls}}\n",
 }}

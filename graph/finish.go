@@ -1,6 +1,9 @@
 package graph
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // dropRepeats takes out calls that stand twice, after they are sorted. A topic
 // may repeat a call; two items of `calls` may not.
@@ -76,5 +79,32 @@ func (l *loader) sharedWorkloads() {
 				WithHint("an ADM serves one service: declare one with the ports of both").
 				WithNote(first.At, "%s is declared here", first.Name)
 		}
+	}
+}
+
+// sameAddress finds externals whose host and port are another node's: the
+// redirect could not tell the calls to one from those to the other.
+func (l *loader) sameAddress() {
+	owner := map[string]Node{}
+	for _, s := range l.g.Services {
+		base := s.Name[strings.LastIndexByte(s.Name, '/')+1:]
+		for _, p := range s.Ports {
+			for _, host := range []string{base, base + "." + s.Namespace, base + "." + s.Namespace + ".svc", base + "." + s.Namespace + ".svc.cluster.local"} {
+				owner[fmt.Sprintf("%s:%d", host, p.Number)] = s
+			}
+		}
+	}
+	for _, e := range l.g.Externals {
+		if e.Host == "" {
+			continue
+		}
+		address := fmt.Sprintf("%s:%d", e.Host, e.Port)
+		if first := owner[address]; first != nil {
+			l.bag.Errorf(e.At, SameAddress, "%s and %s are both at %s", e.Name, first.NodeName(), address).
+				WithHint("calls to them can't be told apart: declare one").
+				WithNote(first.Span(), "%s is declared here", first.NodeName())
+			continue
+		}
+		owner[address] = e
 	}
 }

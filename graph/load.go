@@ -81,6 +81,7 @@ func (l *loader) graph(root *yaml.Node) {
 		l.externals(n)
 	}
 	l.sharedWorkloads()
+	l.sameAddress()
 	if n := o.get("calls"); n != nil {
 		l.callList(n)
 	}

@@ -42,7 +42,9 @@ func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *i
 	c.unusedLets()
 	rank(c.policies)
 	for _, p := range c.policies {
-		if !p.bad {
+		if p.bad {
+			c.checkWhen(p)
+		} else {
 			c.form(p)
 		}
 	}

@@ -127,14 +127,20 @@ func (v *verdicts) reportDivided() {
 		}
 		w := v.c.bag.Warnf(d.call.ir.At, DividedBudget, "%s of policy %s is counted by each of the %d proxies of %s%s with its share of the budget",
 			name, v.p.ir.Name, most.MaxReplicas, most.Name, others)
-		w.WithHint("%s", skew(most))
+		w.WithHint("%s", skew(most, args))
 		w.WithNote(most.At, "%s has %s", most.Name, replicaText(most))
 	}
 }
 
-// skew says by how much a divided budget can be put off: never above it, and
+// skew says by how much a divided budget can be put off: above it where it is
+// less than one request a second for each proxy, which then admits one at once;
 // below it as far as connections crowd on few proxies or replicas are missing.
-func skew(s *graph.Service) string {
+func skew(s *graph.Service, args map[string]ir.Value) string {
+	rate := args["rate"]
+	if n := int64(s.MaxReplicas); args["burst"].Int == 0 && float64(rate.Int) < rate.Dur.Seconds()*float64(n) {
+		return fmt.Sprintf("each proxy admits one request at once, so %d can pass together where one proxy would admit %d; over time, as little as 1/%d of the budget if all connections meet one proxy",
+			n, max(1, int64(float64(rate.Int)/rate.Dur.Seconds())), n)
+	}
 	text := fmt.Sprintf("never more than the budget is admitted, but as little as 1/%d of it if all connections meet one proxy", s.MaxReplicas)
 	if s.MinReplicas < s.MaxReplicas {
 		text += fmt.Sprintf(", and at most %d/%d while %d of %d replicas run", s.MinReplicas, s.MaxReplicas, s.MinReplicas, s.MaxReplicas)

@@ -90,7 +90,7 @@ func (c *checker) oblige(w *verdicts, acts []*typedCall, edges []liveEdge, both 
 		}
 	}
 	if w.p.ir.Sample < 1 {
-		o.reads = append(o.reads, `request.headers["x-request-id"]`) // the draw is a hash of it
+		o.reads = append(o.reads, requestID) // the draw is a hash of it
 	}
 	slices.Sort(o.reads)
 	o.reads = slices.Compact(o.reads)

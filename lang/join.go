@@ -96,8 +96,36 @@ func (c *checker) join(all []*obligation) []*ir.Row {
 	return j.rows
 }
 
+// requestIDs refuses conditions on the request's id beside a policy that draws:
+// the first ADM gives a request without an id one, so that what the condition
+// sees depends on where it is asked.
+func (j *joiner) requestIDs(group []*obligation) {
+	drawn := slices.IndexFunc(group, func(o *obligation) bool { return o.policy.ir.Sample < 1 })
+	if drawn < 0 {
+		return
+	}
+	by := group[drawn].policy
+	for _, o := range group {
+		p := o.policy
+		if p.when == nil || p.pins.placed() || !o.asksID() {
+			continue
+		}
+		j.c.bag.Errorf(p.readAt(requestID, o.ir.Protocol.Plane()), SideDependent, "the request's id is not the same at the caller's side and at the receiver's: the first ADM makes one where it is absent").
+			WithHint("say which is meant: @ingress or @egress").
+			WithNote(by.sample.At, "policy %s draws by it", by.ir.Name)
+	}
+}
+
+// asksID reports whether a condition of the obligation reads the request's id.
+func (o *obligation) asksID() bool {
+	return slices.ContainsFunc(o.ir.Edges, func(e *ir.Edge) bool {
+		return e.Cond != nil && slices.ContainsFunc(e.Cond.Reads, func(r string) bool { return canonical(r) == requestID })
+	})
+}
+
 // port joins the obligations of one port.
 func (j *joiner) port(group []*obligation) {
+	j.requestIDs(group)
 	p := j.plan(group)
 	for _, pair := range p.pairs {
 		x, y := group[pair.x], group[pair.y]
@@ -141,7 +169,7 @@ func (j *joiner) newPlan(group []*obligation) *plan {
 }
 
 // shifting marks the obligations whose conditions read a part that some policy
-// on this port writes. Two such conditions are asked at different moments, of
+// on this port writes, or that has another value at either side. Two such conditions are asked at different moments, of
 // different values, so that their text can't show that they exclude each other.
 func shifting(group []*obligation) []bool {
 	out := make([]bool, len(group))
@@ -151,8 +179,9 @@ func shifting(group []*obligation) []bool {
 			written = append(written, t.writes...)
 		}
 	}
+	differs := func(part string) bool { return sideDependent[part] || part == "request.time" }
 	for i, o := range group {
-		out[i] = common("request", o.reads, written) != "" || common("response", o.reads, written) != ""
+		out[i] = common("request", o.reads, written) != "" || common("response", o.reads, written) != "" || slices.ContainsFunc(o.reads, differs)
 	}
 	return out
 }

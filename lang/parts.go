@@ -43,6 +43,9 @@ func putIn(parts []string, args map[string]ir.Value) []string {
 	return slices.Compact(out)
 }
 
+// requestID is the part by which requests are sampled.
+const requestID = `request.headers["x-request-id"]`
+
 // derived are attributes that are computed from another part, so that writing
 // that part changes them.
 var derived = map[string]string{
@@ -50,7 +53,7 @@ var derived = map[string]string{
 	"request.query":     "request.path",
 	"grpc.service":      "request.path",
 	"grpc.method":       "request.path",
-	"request.id":        `request.headers["x-request-id"]`,
+	"request.id":        requestID,
 	"request.useragent": `request.headers["user-agent"]`,
 	"request.referer":   `request.headers["referer"]`,
 }

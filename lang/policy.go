@@ -248,6 +248,25 @@ func (c *checker) match(p *policy, on []*syntax.On) bool {
 	return whole
 }
 
+// checkWhen looks for mistakes in the condition of a policy that has others and
+// is not folded, so that they are told at once.
+func (c *checker) checkWhen(p *policy) {
+	if len(p.edges) == 0 {
+		c.checkUnmatched(p)
+		return
+	}
+	if p.when == nil {
+		return
+	}
+	done := map[graph.Plane]bool{}
+	for _, e := range p.edges {
+		if plane := c.g.Calls[e.call].Protocol.Plane(); !done[plane] {
+			done[plane] = true
+			compileCondition(p.when.Expr, plane, c.bag)
+		}
+	}
+}
+
 // checkUnmatched types the condition of a policy without edges, on the first
 // plane that all its actions can act on, so that its mistakes show.
 func (c *checker) checkUnmatched(p *policy) {

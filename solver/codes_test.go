@@ -85,7 +85,7 @@ func TestInfeasibleText(t *testing.T) {
 	want := `shop.adm:3:8: error[infeasible]: policy limit_db can't be enforced on calls to db:6379: these 2 can't hold together
     3 | policy limit_db {
       |        ^^^^^^^^
-  hint: to change any one of them is enough to end this conflict
+  hint: at least one of them has to change
   graph.yaml:8:10: note: db has adm: never
   shop.adm:2:1: note: limit_db can't be at egress: the policy says @ingress
 `

@@ -173,7 +173,7 @@ func (c *closing) report(o int32, members []member, bag *diag.Bag) {
 	d := bag.Errorf(of.Policy.At, Infeasible, "policy %s can't be enforced on calls to %s:%d: %s",
 		of.Policy.Name, of.Receiver.NodeName(), of.Port, counted(len(members)))
 	if len(members) > 1 {
-		d.WithHint("to change any one of them is enough to end this conflict")
+		d.WithHint("at least one of them has to change")
 	}
 	for _, m := range members {
 		at, text := c.memberNote(m)

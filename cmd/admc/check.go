@@ -11,8 +11,7 @@ func newCheck(io streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILES|DIR]...",
 		Short: "Report every mistake in policies and graph; write nothing",
-		Long: `Parses and types the policies, matches them to the graph and looks for a
-placement, and reports all that is wrong. Nothing is emitted.`,
+		Long:  `Does all that compile does, and reports all that is wrong, but writes nothing.`,
 		Example: `  admc check -g graph.yaml policies/
   admc check --strict`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -21,12 +20,13 @@ placement, and reports all that is wrong. Nothing is emitted.`,
 				return err
 			}
 			bag := &diag.Bag{}
-			if _, err := place(cmd.Context(), in, bag); err != nil {
+			if _, _, err := compile(cmd.Context(), in, bag); err != nil {
 				return err
 			}
 			return report(io, bag, in.strict)
 		},
 	}
 	flags.register(cmd)
+	flags.registerBase(cmd)
 	return cmd
 }

@@ -68,12 +68,15 @@ func readConfig(path string) (*config, error) {
 	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %w", shownPath(path), err)
 	}
+	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: a second YAML document begins here; the file is one", shownPath(path))
+	}
 	return c, nil
 }
 
 // path resolves a path of the config file; "" stays "".
 func (c *config) path(p string) string {
-	if p == "" || filepath.IsAbs(p) {
+	if p == "" || filepath.IsAbs(p) || c.dir == "" {
 		return p
 	}
 	return filepath.Join(c.dir, p)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"admc.dev/admc/emit"
 	"admc.dev/admc/lang/diag"
 )
@@ -41,7 +43,11 @@ func TestExamples(t *testing.T) {
 
 func compileExample(t *testing.T, conf, out string) *emit.Files {
 	t.Helper()
-	flags := inputFlags{config: conf, out: out}
+	var flags inputFlags
+	cmd := &cobra.Command{}
+	flags.register(cmd)
+	flags.registerOut(cmd)
+	flags.config, flags.out = conf, out
 	in, err := flags.load(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/solver"
@@ -30,10 +31,13 @@ type inputs struct {
 type inputFlags struct {
 	config, graph, base, out, engine, minimise string
 	strict                                     bool
+
+	flags *pflag.FlagSet // to tell a flag that was given from its default
 }
 
 func (f *inputFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
+	f.flags = fl
 	fl.StringVar(&f.config, "config", "", "the admc.yaml to use (default: the nearest one here or above)")
 	fl.StringVarP(&f.graph, "graph", "g", "", "the service graph (default: graph.yaml beside the policies)")
 	fl.StringVar(&f.engine, "engine", "", "the engine of the integer program: "+strings.Join(solver.Engines(), " or ")+" (default "+solver.Engines()[0]+")")
@@ -43,9 +47,12 @@ func (f *inputFlags) register(cmd *cobra.Command) {
 
 // registerOut adds the flags of commands that write or compare an output.
 func (f *inputFlags) registerOut(cmd *cobra.Command) {
-	fl := cmd.Flags()
-	fl.StringVar(&f.base, "base", "", "directory of the manifests to patch; without it the overlay is a kustomize Component")
-	fl.StringVarP(&f.out, "out", "o", "", "the directory to write (default out)")
+	f.registerBase(cmd)
+	cmd.Flags().StringVarP(&f.out, "out", "o", "", "the directory to write (default out)")
+}
+
+func (f *inputFlags) registerBase(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.base, "base", "", "directory of the manifests to patch; without it the overlay is a kustomize Component")
 }
 
 // load finds and reads the inputs: arguments and flags first, then admc.yaml,
@@ -57,9 +64,15 @@ func (f *inputFlags) load(args []string) (*inputs, error) {
 	}
 	in := &inputs{
 		base:    cmp.Or(f.base, conf.path(conf.Base)),
-		out:     cmp.Or(f.out, conf.path(conf.Out), "out"),
-		strict:  f.strict || conf.Strict,
+		out:     cmp.Or(f.out, conf.path(cmp.Or(conf.Out, "out"))),
+		strict:  conf.Strict,
 		options: solver.Options{Engine: cmp.Or(f.engine, conf.Engine), Minimise: cmp.Or(f.minimise, conf.Minimise)},
+	}
+	if f.flags.Changed("strict") {
+		in.strict = f.strict
+	}
+	if f.flags.Changed("base") {
+		in.base = f.base
 	}
 	if err := checkOptions(in.options); err != nil {
 		return nil, err
@@ -84,21 +97,27 @@ func (f *inputFlags) load(args []string) (*inputs, error) {
 			return nil, fmt.Errorf("no service graph: give one with -g, name it in %s, or put it at %s", configName, shownPath(graphPath))
 		}
 	}
-	root := conf.dir
-	if root == "" {
-		root = commonDir(append([]string{graphPath}, files...))
-	}
+	root := commonDir(append([]string{graphPath}, files...))
 	if in.graph, err = readSource(graphPath, root); err != nil {
 		return nil, err
 	}
+	in.policies, err = readPolicies(files, root)
+	return in, err
+}
+
+// readPolicies reads each file once, sorted by its name below root: how a path
+// was typed, and from where, doesn't matter.
+func readPolicies(files []string, root string) ([]*diag.Source, error) {
+	var out []*diag.Source
 	for _, file := range files {
 		src, err := readSource(file, root)
 		if err != nil {
 			return nil, err
 		}
-		in.policies = append(in.policies, src)
+		out = append(out, src)
 	}
-	return in, nil
+	slices.SortStableFunc(out, func(a, b *diag.Source) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(out, func(a, b *diag.Source) bool { return a.Name == b.Name }), nil
 }
 
 func checkOptions(o solver.Options) error {
@@ -111,8 +130,7 @@ func checkOptions(o solver.Options) error {
 	return nil
 }
 
-// policyFiles expands directories to their *.adm files. The result is sorted
-// and has each file once.
+// policyFiles expands directories to their *.adm files, and has each path once.
 func policyFiles(paths []string) ([]string, error) {
 	var files []string
 	for _, p := range paths {

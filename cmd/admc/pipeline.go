@@ -34,9 +34,12 @@ func compile(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, *e
 	out := &emit.Files{}
 	out.Add("placement.json", l.Placement.JSON(in.digests()))
 	for _, b := range backends {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
 		b.Emit(l, out, bag)
 	}
-	return l, out, nil
+	return l, out, ctx.Err()
 }
 
 // place is the front half: from sources to a verified placement, laid out.
@@ -50,8 +53,8 @@ func place(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, erro
 		return nil, nil
 	}
 	prog := lang.Check(files, g, bag)
-	if bag.HasErrors() {
-		return nil, nil
+	if bag.HasErrors() || ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	pl, err := solver.Place(ctx, prog, g, in.options, bag)
 	if err != nil || bag.HasErrors() {

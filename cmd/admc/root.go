@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -43,5 +44,33 @@ warnings too, or differences found by --check; 2 usage or environment.`,
 	for _, c := range commands {
 		root.AddCommand(c(io))
 	}
+	tightenDefaults(root)
 	return root
+}
+
+// tightenDefaults makes cobra's own commands refuse what they don't know, and
+// gives them an example like the others.
+func tightenDefaults(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion":
+			c.Example = "  source <(admc completion bash)"
+			c.RunE = func(*cobra.Command, []string) error {
+				return errors.New("for which shell? `admc completion` takes bash, zsh, fish or powershell")
+			}
+			c.Args = cobra.ArbitraryArgs
+		case "help":
+			c.Example = "  admc help compile"
+			c.Run = nil
+			c.RunE = func(_ *cobra.Command, args []string) error {
+				about, _, err := root.Find(args)
+				if err != nil {
+					return err
+				}
+				return about.Help()
+			}
+		}
+	}
 }
