@@ -106,7 +106,11 @@ func (o *overlay) guardedPorts() []*guardedPort {
 
 func (o *overlay) leaveOpen(guarded []*guardedPort, why string) {
 	for _, g := range guarded {
-		what := fmt.Sprintf("%s is enforced at the callers of %s:%d, and nothing keeps away a pod without an ADM: %s", strings.Join(g.policies, ", "), g.receiver.Name, g.port, why)
+		are := "is"
+		if len(g.policies) > 1 {
+			are = "are"
+		}
+		what := fmt.Sprintf("%s %s enforced at the callers of %s:%d, and nothing keeps away a pod without an ADM: %s", strings.Join(g.policies, ", "), are, g.receiver.Name, g.port, why)
 		o.bag.Warnf(g.at, codeWorldOpen, "%s", what).
 			WithHint("@strict before the policy enforces it at the receiver")
 		o.notes = append(o.notes, what+".")
