@@ -16,6 +16,14 @@ SHELL := /bin/bash
 export CGO_CFLAGS  ?= -I/usr/include/lpsolve
 export CGO_LDFLAGS ?= -llpsolve55 -lm -ldl -lcolamd
 
+# Without an answer from git (a checkout of another user), build all the same.
+export GOFLAGS := $(GOFLAGS) $(if $(shell git status --porcelain >/dev/null 2>&1 && echo yes),,-buildvcs=false)
+
+# One Envoy for everything: as named, or on PATH, or the one in .tools.
+ifneq ($(ENVOY),)
+export ENVOY := $(shell command -v "$(ENVOY)" | xargs -r -d '\n' realpath)
+endif
+
 build:
 	@.ci/install build
 	go build -o bin/admc ./cmd/admc

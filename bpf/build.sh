@@ -10,8 +10,8 @@ set -euo pipefail
 src=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "${1:-$src}"
 out=$(cd "${1:-$src}" && pwd)
-clang=${CLANG:-clang}
-strip=${LLVM_STRIP:-llvm-strip}
+clang=${CLANG:-$(command -v clang-14 || echo clang)}
+strip=${LLVM_STRIP:-$(command -v llvm-strip-14 || echo llvm-strip)}
 
 # <asm/types.h> is in the directory of the build machine's architecture.
 arch=$("$clang" -print-multiarch 2>/dev/null || true)

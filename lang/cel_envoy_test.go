@@ -34,7 +34,7 @@ func envoyBinary(t *testing.T) string {
 		_, err = os.Stat(path)
 	}
 	if err != nil {
-		t.Fatalf("no Envoy to test with: run `make tools`, or set ENVOY (%v)", err)
+		t.Fatalf("no Envoy to test with: run `make demo`, or set ENVOY (%v)", err)
 	}
 	return path
 }

@@ -252,6 +252,8 @@ func changedHeader(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		bag.Errorf(where, BadValue, "the header %q can't be changed: %s", name, heldByProxy[lower])
 	case strings.HasPrefix(lower, "x-envoy-") || strings.HasPrefix(lower, "x-admc-"):
 		bag.Errorf(where, BadValue, "the header %q can't be changed: it steers the proxy itself", name)
+	case lower == "date" && args["of"].Str == "response":
+		bag.Errorf(where, BadValue, "the response header %q can't be changed: the proxy adds one where it is missing", name)
 	case name != lower:
 		bag.Errorf(where, BadValue, "the header name %q is not in lower case", name).
 			WithHint("write %q; names are the same in any case", lower).WithFix(where, fmt.Sprintf("%q", lower))

@@ -19,6 +19,7 @@ const (
 	ruleState      = "state"
 	ruleStrict     = "strict"
 	ruleIdentity   = "identity"
+	ruleSelf       = "self"
 )
 
 // verdicts derives the sides of one policy's obligations and gathers what is
@@ -48,6 +49,7 @@ func (v *verdicts) judge(o *obligation) {
 		v.actions(o)
 		v.annotations(o)
 		v.attributes(o)
+		v.selfCall(o)
 		v.identity(o)
 		for _, t := range o.acts {
 			if t.act.decl.State == "counter" {
@@ -106,6 +108,18 @@ func (v *verdicts) external(o *obligation) {
 	for _, edge := range o.ir.Edges {
 		if e, ok := edge.Sender.(*graph.External); ok {
 			v.exclude(o, ir.Egress, ruleExternal, e.At, "%s is outside the mesh and can't have an ADM", e.Name)
+			return
+		}
+	}
+}
+
+// selfCall: what a pod sends to its own address is not inbound traffic, neither
+// for the kernel's redirect nor for a NetworkPolicy; a call of the service to
+// itself is seen where it is made.
+func (v *verdicts) selfCall(o *obligation) {
+	for _, e := range o.ir.Edges {
+		if e.Sender == o.ir.Receiver {
+			v.exclude(o, ir.Ingress, ruleSelf, e.Call.At, "%s calls itself, and a pod's call to its own address never comes in", e.Sender.NodeName())
 			return
 		}
 	}
@@ -270,6 +284,8 @@ func wayOut(o *ir.Obligation, rule string) string {
 		return fmt.Sprintf("let the policy treat all callers of %s alike", portName(o))
 	case ruleAttribute:
 		return "leave the attribute out of the condition"
+	case ruleSelf:
+		return "name the service's calls to itself in a policy of their own"
 	case ruleExternal:
 		return "name the calls from and to externals in a policy of their own"
 	}

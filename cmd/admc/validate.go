@@ -15,7 +15,7 @@ import (
 )
 
 // findEnvoy looks for the real Envoy: the variable ENVOY, then PATH, then
-// .tools/envoy/bin/envoy here or in a directory above, where `make tools` puts
+// .tools/envoy/bin/envoy here or in a directory above, where `make demo` puts
 // it.
 func findEnvoy() (string, error) {
 	if e := os.Getenv("ENVOY"); e != "" {
@@ -35,7 +35,7 @@ func findEnvoy() (string, error) {
 		}
 		up := filepath.Dir(dir)
 		if up == dir {
-			return "", errors.New("no Envoy to validate with: put one on PATH, name it with ENVOY=, or run `make tools`")
+			return "", errors.New("no Envoy to validate with: put one on PATH, name it with ENVOY=, or run `make demo`")
 		}
 		dir = up
 	}

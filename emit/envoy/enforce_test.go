@@ -163,6 +163,13 @@ func web(path string, header ...string) func(*testing.T, probe) string {
 	}
 }
 
+// sending posts a body of that many bytes.
+func sending(size int, path string) func(*testing.T, probe) string {
+	return func(t *testing.T, p probe) string {
+		return summary(httpRequest{n: p.n, address: p.address, method: "POST", path: path, body: strings.Repeat("x", size)}.do())
+	}
+}
+
 func summary(a httpAnswer) string {
 	if a.err != nil {
 		return "error " + a.err.Error()

@@ -51,8 +51,9 @@ func commonOptions() *corev3.HttpProtocolOptions {
 
 func http1Options() *corev3.Http1ProtocolOptions {
 	return &corev3.Http1ProtocolOptions{
-		AcceptHttp_10:  true,
-		EnableTrailers: true,
+		AcceptHttp_10:      true,
+		AllowCustomMethods: true,
+		EnableTrailers:     true,
 		HeaderKeyFormat: &corev3.Http1ProtocolOptions_HeaderKeyFormat{
 			HeaderFormat: &corev3.Http1ProtocolOptions_HeaderKeyFormat_StatefulFormatter{
 				StatefulFormatter: extension("preserve_case", &casev3.PreserveCaseFormatterConfig{}),
@@ -85,6 +86,8 @@ func keepForwardedProto() *earlyv3.HeaderMutation {
 		}}},
 		remove(protoAside),
 		set(protoAside, "%REQ("+forwardedProto+")%"),
+		// Envoy takes the scheme from it, and a condition may read that.
+		remove(forwardedProto),
 	}}
 }
 

@@ -117,7 +117,8 @@ var rawRequests = []struct{ name, request, more string }{
 	{"chunks and trailers", "POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\nTrailer: x-t\r\n\r\n4\r\nabcd\r\n0\r\nx-t: 1\r\n\r\n", ""},
 	{"expect", "POST /expect HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", "abcd"},
 	{"upgrade", "GET /upgrade HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n", "frame"},
-	{"an unknown method", "PROPFIND /a HTTP/1.1\r\nHost: shop\r\nContent-Length: 0\r\n\r\n", ""},
+	{"a method of its own", "SHOUT /a HTTP/1.1\r\nHost: shop\r\nContent-Length: 0\r\n\r\n", ""},
+	{"a method of WebDAV", "PROPFIND /a HTTP/1.1\r\nHost: shop\r\nContent-Length: 0\r\n\r\n", ""},
 }
 
 // rawExchange writes a request, then more after the first line of the answer,

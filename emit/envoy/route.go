@@ -7,6 +7,7 @@ import (
 
 	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"admc.dev/admc/graph"
 )
@@ -23,6 +24,7 @@ type target struct {
 	connect  time.Duration
 	versions []weighted // empty: the address that was dialled
 	calls    []*call
+	repeats  bool // a request may be sent again, so its body is kept
 }
 
 // weighted is one version's part, in millionths.
@@ -126,11 +128,15 @@ func (h *httpChain) route(held []*when) *routev3.Route {
 		}
 	}
 	h.direct(t)
-	return &routev3.Route{
+	r := &routev3.Route{
 		Match:    everyPath(),
 		Action:   &routev3.Route_Route{Route: t.action},
 		Metadata: policyMetadata(t.calls),
 	}
+	if t.repeats {
+		r.RequestBodyBufferLimit = wrapperspb.UInt64(maxRepeatedBody)
+	}
+	return r
 }
 
 // everyPath matches what gets this far: Envoy itself answers 404 to a request

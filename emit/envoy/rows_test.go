@@ -81,6 +81,9 @@ var rows = []row{
 		{name: "q", when: beta, reads: betaReads, actions: []*ir.Action{act("deny", nil)}}},
 		web("/"), "403", "200 app", served},
 
+	{"the scheme is the connection's", "http", ir.Ingress, []policy{{name: "p", when: isScheme("http"), reads: []string{"request.scheme"}, actions: []*ir.Action{act("deny", nil)}}},
+		web("/", "x-forwarded-proto", "https"), "403", "200 app", served},
+
 	{"timeout", "http", ir.Egress, []policy{do("p", act("timeout", args{"after": dur(200 * time.Millisecond)}))},
 		each(web("/slow/1000"), web("/")), "504 upstream request timeout | 200 app", "200 app | 200 app", served},
 	{"timeout if", "http", ir.Egress, []policy{{name: "p", when: beta, reads: betaReads, actions: []*ir.Action{act("timeout", args{"after": dur(200 * time.Millisecond)})}}},
@@ -92,6 +95,8 @@ var rows = []row{
 
 	{"retry", "http", ir.Egress, []policy{do("p", act("retry", args{"attempts": num(3)}))},
 		reached(web("/flaky/4"), requests), "200 app; 4 reached the app", "503 app; 1 reached the app", served},
+	{"retry of a body above Envoy's own bound", "http", ir.Egress, []policy{do("p", act("retry", args{"attempts": num(3)}))},
+		reached(sending(3<<20, "/flaky/4"), requests), "200 app; 4 reached the app", "503 app; 1 reached the app", served},
 	{"retry until it gives up", "http", ir.Egress, []policy{do("p", act("retry", args{"attempts": num(3)}))},
 		reached(web("/status/503"), requests), "503 app; 4 reached the app", "503 app; 1 reached the app", served},
 	{"retry of a reset", "http", ir.Egress, []policy{do("p", act("retry", args{"attempts": num(3), "on": strs("reset")}))},
@@ -210,6 +215,10 @@ var fromOther = method(selectField(ident("source"), "address"), "startsWith", li
 
 // wrapped are rows where a wrapper meets what acts behind it.
 var wrapped = []row{
+	{"a body above Envoy's own bound behind a chain", "http", ir.Egress, []policy{
+		do("p", act("retry", args{"attempts": num(3)})),
+		do("q", act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(4)}))},
+		each(reached(sending(3<<20, "/flaky/4"), requests), web("/")), "200 app; 4 reached the app | 429 local_rate_limited", "503 app; 1 reached the app | 200 app", served},
 	{"four attempts use four tokens", "http", ir.Egress, []policy{
 		do("p", act("retry", args{"attempts": num(3)})),
 		do("q", act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(4)}))},

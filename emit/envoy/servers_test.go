@@ -96,6 +96,7 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "slow":
 		time.Sleep(time.Duration(n) * time.Millisecond)
 	case "flaky":
+		io.Copy(io.Discard, r.Body)
 		if count < int64(n) {
 			code = 503
 		}

@@ -24,7 +24,7 @@ func envoyBinary(t testing.TB) string {
 			return p
 		}
 	}
-	t.Fatal("no Envoy: set ENVOY, put envoy on PATH, or run `make tools`")
+	t.Fatal("no Envoy: set ENVOY, put envoy on PATH, or run `make demo`")
 	return ""
 }
 

@@ -43,6 +43,10 @@ func grpcStatus(code string) []*corev3.HeaderValueOption {
 	return []*corev3.HeaderValueOption{added("grpc-status", code, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD)}
 }
 
+// maxRepeatedBody is the largest request body that can be sent again; a proxy
+// has to keep it until the answer begins. Envoy's own bound is 1 MiB.
+const maxRepeatedBody = 64 << 20
+
 // retryHTTP: retry(attempts, on, per_try); attempts are those after the first.
 func retryHTTP(h *httpChain, c *call) {
 	p := &routev3.RetryPolicy{NumRetries: u32(uint32(c.num("attempts")))}
@@ -71,5 +75,8 @@ func retryHTTP(h *httpChain, c *call) {
 		p.PerTryTimeout = seconds(d)
 		h.timedOut()
 	}
-	h.addRoute(c, func(t *target) { t.action.RetryPolicy = p })
+	h.addRoute(c, func(t *target) {
+		t.action.RetryPolicy = p
+		t.repeats = true
+	})
 }

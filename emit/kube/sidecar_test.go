@@ -34,7 +34,7 @@ func envoy(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(e); err != nil {
-		t.Fatal("no Envoy: set ENVOY, or run `make tools`")
+		t.Fatal("no Envoy: set ENVOY, or run `make demo`")
 	}
 	return e
 }

@@ -120,7 +120,7 @@ func (a *ADM) awaitListeners(before uint64) error {
 }
 
 // Envoy finds the proxy: the variable ENVOY, then PATH, then the place where
-// `make tools` installs it. It fails the test when there is none.
+// `make demo` installs it. It fails the test when there is none.
 func Envoy(t testing.TB) string {
 	t.Helper()
 	if e := os.Getenv("ENVOY"); e != "" {
@@ -136,6 +136,6 @@ func Envoy(t testing.TB) string {
 			return e
 		}
 	}
-	t.Fatal("no Envoy is here: `make tools` installs it, or set ENVOY to one")
+	t.Fatal("no Envoy is here: `make demo` installs it, or set ENVOY to one")
 	return ""
 }
