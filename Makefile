@@ -4,13 +4,14 @@
 # make bpf     rebuilds the committed redirect objects (clang 14)
 # make golden  rewrites the golden outputs; read the diff before committing it
 # make fuzz    a minute for each fuzz target
+# make bench   checks the largest programs, beside what cel-go takes for the conditions alone
 #
 # Recipes use relative paths, so that the checkout may stand anywhere.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build demo test check bpf golden fuzz clean
+.PHONY: build demo test check bpf golden fuzz bench clean
 
 # golp includes and links lp_solve; Debian's package has no pkg-config file.
 export CGO_CFLAGS  ?= -I/usr/include/lpsolve
@@ -63,6 +64,10 @@ fuzz:
 	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 60s $$pkg; \
 	  done; \
 	done
+
+bench:
+	@.ci/install build
+	go test -run '^$$' -bench 'BenchmarkCheck|Everywhere' -benchtime 3x ./lang
 
 clean:
 	rm -rf bin .tools examples/*/out

@@ -27,7 +27,7 @@ func Check(files []*syntax.File, g *graph.Graph, bag *diag.Bag) *ir.Program {
 func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *ir.Program {
 	c := &checker{
 		g: g, bag: bag, lib: lib, idx: newIndex(g),
-		lets: map[string]*let{}, declared: map[string]bool{},
+		lets: map[string]*let{}, declared: map[string]bool{}, terms: map[*ir.Condition]*term{}, matches: map[string][]int32{},
 	}
 	c.values = &valueChecker{bag: bag, lookup: c.letValue}
 	c.identity()
@@ -64,6 +64,10 @@ type checker struct {
 	stack    []*let          // being resolved, innermost last
 	declared map[string]bool // actions of the user's, which are refused
 	policies []*policy       // sorted by name
+	// terms are what the residuals of all policies were lowered from.
+	terms map[*ir.Condition]*term
+	// matches are the calls of `on` items, by their text, in the order of ports.
+	matches map[string][]int32
 }
 
 // identity refuses the kinds of proof that no data plane can give yet.
@@ -137,7 +141,12 @@ func (c *checker) unusedLets() {
 // program gathers the result, with what joins obligations of several policies.
 func (c *checker) program() *ir.Program {
 	out := &ir.Program{Actions: c.lib.decls()}
-	var all []*obligation
+	n := 0
+	for _, p := range c.policies {
+		n += len(p.obligations)
+	}
+	all := make([]*obligation, 0, n)
+	out.Obligations = make([]*ir.Obligation, 0, n)
 	for _, p := range c.policies {
 		out.Policies = append(out.Policies, p.ir)
 		all = append(all, p.obligations...)

@@ -23,13 +23,94 @@ type condition struct {
 	root    *term
 	at      diag.Span
 	readsAt map[string]diag.Span
-	static  []*term // the reads that the graph answers, once each
-	folded  map[string]foldResult
+	// The reads that the graph answers of either end, once each.
+	source, destination facts
+	folded              map[[2]int32]foldResult
+	residuals           residuals
 }
 
 type foldResult struct {
 	verdict  verdict
 	residual *ir.Condition
+}
+
+// residuals are what conditions leave to the proxy, by their text, with the
+// terms that they were lowered from. Equal ones are one, so that they can be
+// told apart by their addresses.
+type residuals struct {
+	byText map[string]*ir.Condition
+	terms  map[*ir.Condition]*term
+}
+
+func newResiduals() residuals {
+	return residuals{map[string]*ir.Condition{}, map[*ir.Condition]*term{}}
+}
+
+// of lowers a term that is no constant. at is the condition it comes from.
+func (r residuals) of(t *term, at diag.Span) *ir.Condition {
+	text := t.String()
+	c := r.byText[text]
+	if c == nil {
+		c = &ir.Condition{Expr: lower(t), Text: text, Reads: readNames(t), At: at}
+		r.byText[text] = c
+		r.terms[c] = t
+	}
+	return c
+}
+
+// facts are what the graph says of one end of a call. Nodes of which it says
+// the same have the same number.
+type facts struct {
+	reads  []*term
+	number map[graph.Node]int32
+	known  []map[string]value // by number
+	byText map[string]int32
+}
+
+func newFacts() facts {
+	return facts{number: map[graph.Node]int32{}, byText: map[string]int32{}}
+}
+
+func (f *facts) add(t *term) {
+	text := t.String()
+	if !slices.ContainsFunc(f.reads, func(r *term) bool { return r.String() == text }) {
+		f.reads = append(f.reads, t)
+	}
+}
+
+// of gives the number of what is known of a node; 0 where nothing is asked.
+func (f *facts) of(n graph.Node) int32 {
+	if len(f.reads) == 0 {
+		return 0
+	}
+	if id, ok := f.number[n]; ok {
+		return id
+	}
+	var key strings.Builder
+	for _, t := range f.reads {
+		key.WriteString(t.attr.static(t, n, n).String())
+		key.WriteByte('\n')
+	}
+	id, ok := f.byText[key.String()]
+	if !ok {
+		id = int32(len(f.known))
+		known := make(map[string]value, len(f.reads))
+		for _, t := range f.reads {
+			known[t.String()] = t.attr.static(t, n, n)
+		}
+		f.byText[key.String()] = id
+		f.known = append(f.known, known)
+	}
+	f.number[n] = id
+	return id
+}
+
+// numbered gives what a number stands for.
+func (f *facts) numbered(id int32) map[string]value {
+	if len(f.reads) == 0 {
+		return nil
+	}
+	return f.known[id]
 }
 
 // verdict of folding a condition on one edge.
@@ -49,8 +130,10 @@ func compileCondition(expr syntax.CEL, plane graph.Plane, bag *diag.Bag) *condit
 	if root == nil {
 		return nil
 	}
-	c := &condition{at: expr.At, readsAt: map[string]diag.Span{}, folded: map[string]foldResult{}}
-	seen := map[string]bool{}
+	c := &condition{
+		at: expr.At, readsAt: map[string]diag.Span{}, folded: map[[2]int32]foldResult{},
+		source: newFacts(), destination: newFacts(), residuals: newResiduals(),
+	}
 	root.walk(func(t *term) {
 		if t.attr == nil {
 			return
@@ -58,9 +141,12 @@ func compileCondition(expr syntax.CEL, plane graph.Plane, bag *diag.Bag) *condit
 		if _, ok := c.readsAt[t.readName()]; !ok {
 			c.readsAt[t.readName()] = t.at
 		}
-		if text := t.String(); t.attr.static != nil && !seen[text] {
-			seen[text] = true
-			c.static = append(c.static, t)
+		switch {
+		case t.attr.static == nil:
+		case covers("source", t.attr.name):
+			c.source.add(t)
+		default:
+			c.destination.add(t)
 		}
 	})
 	c.reads = readNames(root)
@@ -81,36 +167,24 @@ func (c *condition) readAt(attr string) diag.Span {
 // the verdict is depends. Edges of which the graph says the same share one
 // residual.
 func (c *condition) fold(from, to graph.Node) (verdict, *ir.Condition) {
-	facts := make(map[string]value, len(c.static))
-	var key strings.Builder
-	for _, t := range c.static {
-		v := t.attr.static(t, from, to)
-		facts[t.String()] = v
-		key.WriteString(v.String())
-		key.WriteByte('\n')
+	key := [2]int32{c.source.of(from), c.destination.of(to)}
+	r, ok := c.folded[key]
+	if !ok {
+		r = c.foldWith(c.source.numbered(key[0]), c.destination.numbered(key[1]))
+		c.folded[key] = r
 	}
-	if r, ok := c.folded[key.String()]; ok {
-		return r.verdict, r.residual
-	}
-	r := c.foldWith(facts)
-	c.folded[key.String()] = r
 	return r.verdict, r.residual
 }
 
-func (c *condition) foldWith(facts map[string]value) foldResult {
-	left := simplify(c.root.substitute(facts))
+func (c *condition) foldWith(source, destination map[string]value) foldResult {
+	left := simplify(c.root.substitute(source).substitute(destination))
 	switch {
 	case left.isTrue():
 		return foldResult{verdict: always}
 	case left.isFalse():
 		return foldResult{verdict: never}
 	}
-	return foldResult{depends, &ir.Condition{
-		Expr:  lower(left),
-		Text:  left.String(),
-		Reads: readNames(left),
-		At:    c.at,
-	}}
+	return foldResult{depends, c.residuals.of(left, c.at)}
 }
 
 func readNames(root *term) []string {

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -9,15 +10,15 @@ import (
 // always). It may miss that, and never claims it wrongly: each way to satisfy
 // one is held against each way to satisfy the other, and every such pair has to
 // hold two tests of one operand that can't both come out so.
-func excludes(a, b *condition) bool {
+func excludes(a, b *term) bool {
 	if a == nil || b == nil {
 		return false
 	}
-	as, ok := waysTo(a.root, true)
+	as, ok := waysTo(a, true)
 	if !ok {
 		return false
 	}
-	bs, ok := waysTo(b.root, true)
+	bs, ok := waysTo(b, true)
 	if !ok {
 		return false
 	}
@@ -100,6 +101,9 @@ func allOf(list []*term, want bool) (ways [][]outcome, ok bool) {
 
 func impossible(way []outcome) bool {
 	for i, x := range way {
+		if values, ok := x.values(); ok && !possible(x, values, way) {
+			return true
+		}
 		for _, y := range way[:i] {
 			if contradict(x, y) {
 				return true
@@ -109,6 +113,22 @@ func impossible(way []outcome) bool {
 	return false
 }
 
+// possible reports whether one of the values that x leaves its operand is left
+// by every other outcome about that operand.
+func possible(x outcome, values []value, way []outcome) bool {
+	operand := x.operand()
+	if operand == nil {
+		return true
+	}
+	name := operand.String()
+	for _, y := range way {
+		if s := y.operand(); s != nil && s.String() == name {
+			values = slices.DeleteFunc(slices.Clone(values), func(v value) bool { return !y.allows(v) })
+		}
+	}
+	return len(values) > 0
+}
+
 func contradict(x, y outcome) bool {
 	if x.test.String() == y.test.String() {
 		return x.is != y.is
@@ -116,12 +136,6 @@ func contradict(x, y outcome) bool {
 	s := x.operand()
 	if s == nil || y.operand() == nil || s.String() != y.operand().String() {
 		return false
-	}
-	if values, ok := x.values(); ok {
-		return !y.allowsAny(values)
-	}
-	if values, ok := y.values(); ok {
-		return !x.allowsAny(values)
 	}
 	if !x.is || !y.is || x.test.op != y.test.op {
 		return outside(x, y)
@@ -171,15 +185,6 @@ func (o outcome) values() (list []value, ok bool) {
 		return list, true
 	}
 	return nil, false
-}
-
-func (o outcome) allowsAny(values []value) bool {
-	for _, v := range values {
-		if o.allows(v) {
-			return true
-		}
-	}
-	return false
 }
 
 // allows evaluates the test for one value of its operand.

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,7 +31,7 @@ type liveEdge struct {
 }
 
 // form turns the edges of a policy into obligations: one for each port of each
-// receiver, and a second one for actions that need an ADM at both ends.
+// receiver, and others for actions that need an ADM at both ends.
 func (c *checker) form(p *policy) {
 	live, ok := c.fold(p)
 	if !ok || !c.protocolsFit(p, live) {
@@ -40,62 +41,136 @@ func (c *checker) form(p *policy) {
 	if len(live) > 0 {
 		c.unusedArguments(p, live)
 	}
-	var one, both []*typedCall
 	w := &verdicts{c: c, p: p}
-	for len(live) > 0 {
-		n := 1
-		first := c.g.Calls[live[0].call]
-		for n < len(live) && c.g.Calls[live[n].call].To == first.To && c.g.Calls[live[n].call].Port == first.Port {
-			n++
-		}
-		edges := live[:n]
-		live = live[n:]
-		one, both = one[:0], both[:0]
-		for _, t := range p.calls {
-			if t.act.decl.Sides[first.Protocol.Plane()] == ir.BothEnds {
-				both = append(both, t)
-			} else {
-				one = append(one, t)
-			}
-		}
-		if len(one) > 0 {
-			c.oblige(w, one, edges, false)
-		}
-		if len(both) > 0 {
-			c.oblige(w, both, edges, true)
-		}
-	}
+	c.obligations(w, part{acts: p.calls, live: live})
 	w.report()
 }
 
-func (c *checker) oblige(w *verdicts, acts []*typedCall, edges []liveEdge, both bool) {
-	first := c.g.Calls[edges[0].call]
-	o := &obligation{policy: w.p, acts: slices.Clone(acts), key: portKey{c.idx.number[first.To], first.Port}}
-	o.ir = &ir.Obligation{
-		Policy: w.p.ir, Receiver: first.To, Port: first.Port, PortName: first.PortName, Protocol: first.Protocol, Both: both,
+// A part of a policy is actions that have the same edges and conditions.
+type part struct {
+	name string // as ir.Obligation.Part
+	acts []*typedCall
+	live []liveEdge
+}
+
+// obligations makes those of one part. What they are made of is laid out in few
+// pieces of memory: a policy of `* -> *` has as many as the graph has ports.
+func (c *checker) obligations(w *verdicts, of part) {
+	var m maker
+	m.reserve(c, of)
+	for live := of.live; len(live) > 0; {
+		n := 1
+		first := live[0].call
+		for n < len(live) && c.idx.to[live[n].call] == c.idx.to[first] && c.g.Calls[live[n].call].Port == c.g.Calls[first].Port {
+			n++
+		}
+		ends := m.divide(of.acts, c.idx.planes[first])
+		if len(ends.one) > 0 {
+			m.oblige(w, of.name, ends.one, ends.oneIR, live[:n], false)
+		}
+		if len(ends.both) > 0 {
+			m.oblige(w, of.name, ends.both, ends.bothIR, live[:n], true)
+		}
+		live = live[n:]
 	}
-	for _, a := range o.acts {
-		o.ir.Actions = append(o.ir.Actions, a.ir)
-	}
-	var last *ir.Condition
-	for _, e := range edges {
-		call := c.g.Calls[e.call]
-		o.calls = append(o.calls, e.call)
-		o.ir.Edges = append(o.ir.Edges, &ir.Edge{Sender: call.From, Call: call, Cond: e.cond})
-		if e.cond != nil && e.cond != last {
-			last = e.cond
-			for _, r := range e.cond.Reads {
-				o.reads = append(o.reads, canonical(r))
-			}
+}
+
+// A maker makes the obligations of one part out of slabs.
+type maker struct {
+	obligations []obligation
+	forIR       []ir.Obligation
+	edges       []ir.Edge
+	places      []*ir.Edge
+	calls       []int32
+	ends        map[graph.Plane]*ends
+	reads       map[*ir.Condition][]string // of obligations whose edges have one condition
+}
+
+// ends are the actions that act on a plane at one end, and those at both.
+type ends struct {
+	one, both     []*typedCall
+	oneIR, bothIR []*ir.Action
+}
+
+func (m *maker) reserve(c *checker, of part) {
+	ports, edges := 0, len(of.live)
+	for i, e := range of.live {
+		if i == 0 || c.idx.to[e.call] != c.idx.to[of.live[i-1].call] || c.g.Calls[e.call].Port != c.g.Calls[of.live[i-1].call].Port {
+			ports++
 		}
 	}
-	if w.p.ir.Sample < 1 {
-		o.reads = append(o.reads, requestID) // the draw is a hash of it
+	m.obligations, m.forIR = make([]obligation, 0, ports), make([]ir.Obligation, 0, ports)
+	m.edges, m.places, m.calls = make([]ir.Edge, 0, edges), make([]*ir.Edge, 0, edges), make([]int32, 0, edges)
+	m.ends, m.reads = map[graph.Plane]*ends{}, map[*ir.Condition][]string{}
+}
+
+func (m *maker) divide(acts []*typedCall, plane graph.Plane) *ends {
+	if e := m.ends[plane]; e != nil {
+		return e
 	}
-	slices.Sort(o.reads)
-	o.reads = slices.Compact(o.reads)
+	e := &ends{}
+	for _, t := range acts {
+		if t.act.decl.Sides[plane] == ir.BothEnds {
+			e.both, e.bothIR = append(e.both, t), append(e.bothIR, t.ir)
+		} else {
+			e.one, e.oneIR = append(e.one, t), append(e.oneIR, t.ir)
+		}
+	}
+	m.ends[plane] = e
+	return e
+}
+
+func (m *maker) oblige(w *verdicts, name string, acts []*typedCall, actions []*ir.Action, edges []liveEdge, both bool) {
+	call := w.c.g.Calls[edges[0].call]
+	m.forIR = append(m.forIR, ir.Obligation{
+		Policy: w.p.ir, Actions: actions, Receiver: call.To, Port: call.Port, PortName: call.PortName, Protocol: call.Protocol,
+		Both: both, Part: name,
+	})
+	m.obligations = append(m.obligations, obligation{
+		ir: &m.forIR[len(m.forIR)-1], policy: w.p, acts: acts, key: portKey{w.c.idx.to[edges[0].call], call.Port},
+	})
+	o := &m.obligations[len(m.obligations)-1]
+	from := len(m.calls)
+	for _, e := range edges {
+		call := w.c.g.Calls[e.call]
+		m.calls = append(m.calls, e.call)
+		m.edges = append(m.edges, ir.Edge{Sender: call.From, Call: call, Cond: e.cond})
+		m.places = append(m.places, &m.edges[len(m.edges)-1])
+	}
+	o.calls = m.calls[from:len(m.calls):len(m.calls)]
+	o.ir.Edges = m.places[from:len(m.places):len(m.places)]
+	o.reads = m.read(w.p, edges)
 	w.p.obligations = append(w.p.obligations, o)
 	w.judge(o)
+}
+
+// read gives the parts that the conditions of some edges look at, canonical and
+// sorted.
+func (m *maker) read(p *policy, edges []liveEdge) []string {
+	same := !slices.ContainsFunc(edges, func(e liveEdge) bool { return e.cond != edges[0].cond })
+	if out, ok := m.reads[edges[0].cond]; same && ok {
+		return out
+	}
+	var out []string
+	var last *ir.Condition
+	for _, e := range edges {
+		if e.cond == nil || e.cond == last {
+			continue
+		}
+		last = e.cond
+		for _, r := range e.cond.Reads {
+			out = append(out, canonical(r))
+		}
+	}
+	if p.ir.Sample < 1 {
+		out = append(out, requestID) // the draw is a hash of it
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if same {
+		m.reads[edges[0].cond] = out
+	}
+	return out
 }
 
 // fold compiles the condition for each plane that the policy touches and
@@ -110,20 +185,29 @@ func (c *checker) fold(p *policy) ([]liveEdge, bool) {
 	}
 	p.compiled = map[graph.Plane]*condition{}
 	ok := true
+	var plane graph.Plane
+	var cond *condition
 	for _, e := range p.edges {
 		call := c.g.Calls[e.call]
-		plane := call.Protocol.Plane()
-		cond, done := p.compiled[plane]
-		if !done {
-			cond = compileCondition(p.when.Expr, plane, c.bag)
-			p.compiled[plane] = cond
-			ok = ok && cond != nil
+		if c.idx.planes[e.call] != plane {
+			var done bool
+			plane = c.idx.planes[e.call]
+			if cond, done = p.compiled[plane]; !done {
+				cond = compileCondition(p.when.Expr, plane, c.bag)
+				p.compiled[plane] = cond
+				ok = ok && cond != nil
+			}
 		}
 		if cond == nil {
 			continue
 		}
 		if v, residual := cond.fold(call.From, call.To); v != never {
 			live = append(live, liveEdge{e, residual})
+		}
+	}
+	for _, cond := range p.compiled {
+		if cond != nil {
+			maps.Copy(c.terms, cond.residuals.terms)
 		}
 	}
 	if ok && len(live) == 0 && len(p.edges) > 0 {
@@ -149,8 +233,12 @@ func (c *checker) protocolsFit(p *policy, live []liveEdge) bool {
 		}
 		found[m].calls = append(found[m].calls, call)
 	}
+	fine := graph.Protocol("")
 	for _, e := range live {
 		proto := c.g.Calls[e.call].Protocol
+		if proto == fine {
+			continue
+		}
 		for _, t := range p.calls {
 			if t.act.decl.Sides[proto.Plane()] == "" {
 				note(misfit{e.by, t.act, proto}, e.call)
@@ -158,6 +246,9 @@ func (c *checker) protocolsFit(p *policy, live []liveEdge) bool {
 		}
 		if p.sample != nil && proto.Plane() == graph.TCP {
 			note(misfit{e.by, nil, proto}, e.call)
+		}
+		if len(found) == 0 {
+			fine = proto
 		}
 	}
 	for _, m := range order {

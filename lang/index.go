@@ -20,6 +20,8 @@ type index struct {
 	labels   map[string]map[string][]int32 // services by label and value
 	in, out  [][]int32                     // calls of each node
 	callers  map[portKey][]int32           // every call into a port
+	from, to []int32                       // the ends of each call
+	planes   []graph.Plane                 // of each call
 	byPort   []int32                       // the place of each call in the order of receiver, port, sender
 	globs    map[string]nodeSet
 }
@@ -55,6 +57,8 @@ func newIndex(g *graph.Graph) *index {
 	}
 	for i, call := range g.Calls {
 		from, to := x.number[call.From], x.number[call.To]
+		x.from, x.to = append(x.from, from), append(x.to, to)
+		x.planes = append(x.planes, call.Protocol.Plane())
 		x.out[from] = append(x.out[from], int32(i))
 		x.in[to] = append(x.in[to], int32(i))
 		key := portKey{to, call.Port}
@@ -91,7 +95,7 @@ func (x *index) between(from, to nodeSet) []int32 {
 	if x.degree(to, x.in) <= x.degree(from, x.out) {
 		for _, n := range to {
 			for _, c := range x.in[n] {
-				if from.has(x.number[x.g.Calls[c].From]) {
+				if from.has(x.from[c]) {
 					out = append(out, c)
 				}
 			}
@@ -99,7 +103,7 @@ func (x *index) between(from, to nodeSet) []int32 {
 	} else {
 		for _, n := range from {
 			for _, c := range x.out[n] {
-				if to.has(x.number[x.g.Calls[c].To]) {
+				if to.has(x.to[c]) {
 					out = append(out, c)
 				}
 			}

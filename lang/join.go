@@ -2,6 +2,7 @@ package lang
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,10 +23,11 @@ type joiner struct {
 	ids   map[string]int32 // lists of condition parts
 	known map[pairKey]*relation
 	rows  []*ir.Row
-	done  map[[2]*policy]bool // pairs already reported: conflicts
-	warns map[[2]*policy]bool // pairs already warned of: order
-	atoms map[*ir.Condition]atoms
+	done  map[[2]*policy]bool       // pairs already reported: conflicts
+	warns map[[2]*policy]bool       // pairs already warned of: order
+	apart map[[2]*ir.Condition]bool // whether two residuals exclude each other
 	plans map[string]*plan
+	key   []byte // of a plan; its storage is used again
 	// toldOf are the policies that were complained about for a part they need.
 	toldOf map[toldKey]bool
 }
@@ -34,6 +36,7 @@ type pairKey struct {
 	p, q           *policy
 	pReads, qReads int32
 	pBoth, qBoth   bool
+	pPart, qPart   string
 	plane          graph.Plane // decides which actions are of the obligation
 }
 
@@ -69,19 +72,19 @@ type forbid struct {
 func (c *checker) join(all []*obligation) []*ir.Row {
 	j := &joiner{
 		c: c, ids: map[string]int32{}, known: map[pairKey]*relation{},
-		done: map[[2]*policy]bool{}, warns: map[[2]*policy]bool{}, atoms: map[*ir.Condition]atoms{},
+		done: map[[2]*policy]bool{}, warns: map[[2]*policy]bool{}, apart: map[[2]*ir.Condition]bool{},
 		plans: map[string]*plan{}, toldOf: map[toldKey]bool{},
 	}
 	ports := map[portKey][]*obligation{}
 	var keys []portKey
+	var last *obligation
 	for _, o := range all {
-		text := strings.Join(o.reads, "\x00")
-		id, ok := j.ids[text]
-		if !ok {
-			id = int32(len(j.ids))
-			j.ids[text] = id
+		if last != nil && len(o.reads) == len(last.reads) && (len(o.reads) == 0 || &o.reads[0] == &last.reads[0]) {
+			o.readsID = last.readsID
+		} else {
+			o.readsID = j.readsOf(o)
 		}
-		o.readsID = id
+		last = o
 		if ports[o.key] == nil {
 			keys = append(keys, o.key)
 		}
@@ -123,6 +126,17 @@ func (o *obligation) asksID() bool {
 	})
 }
 
+// readsOf numbers what an obligation's conditions look at.
+func (j *joiner) readsOf(o *obligation) int32 {
+	text := strings.Join(o.reads, "\x00")
+	id, ok := j.ids[text]
+	if !ok {
+		id = int32(len(j.ids))
+		j.ids[text] = id
+	}
+	return id
+}
+
 // port joins the obligations of one port.
 func (j *joiner) port(group []*obligation) {
 	j.requestIDs(group)
@@ -140,14 +154,20 @@ func (j *joiner) port(group []*obligation) {
 }
 
 func (j *joiner) plan(group []*obligation) *plan {
-	key := []byte(group[0].ir.Protocol.Plane())
+	j.key = append(j.key[:0], group[0].ir.Protocol.Plane()...)
 	for _, o := range group {
-		key = fmt.Appendf(key, " %d %d %t", o.policy.number, o.readsID, o.ir.Both)
+		j.key = binary.AppendUvarint(j.key, uint64(o.policy.number))
+		j.key = binary.AppendUvarint(j.key, uint64(o.readsID))
+		j.key = append(j.key, o.ir.Part...)
+		if o.ir.Both {
+			j.key = append(j.key, '#')
+		}
+		j.key = append(j.key, 0)
 	}
-	p := j.plans[string(key)]
+	p := j.plans[string(j.key)]
 	if p == nil {
 		p = j.newPlan(group)
-		j.plans[string(key)] = p
+		j.plans[string(j.key)] = p
 	}
 	return p
 }
@@ -157,9 +177,6 @@ func (j *joiner) newPlan(group []*obligation) *plan {
 	for i, x := range group {
 		p.needy = p.needy || len(needs(x)) > 0
 		for k, y := range group[i+1:] {
-			if x.policy == y.policy {
-				continue
-			}
 			if r := j.relation(x, y); len(r.forbid)+len(r.conflicts) > 0 {
 				p.pairs = append(p.pairs, planned{i, i + 1 + k, r})
 			}
@@ -206,8 +223,22 @@ func (j *joiner) meet(x, y *obligation, shifts bool) (int32, bool) {
 	return 0, false
 }
 
+// excludes reports whether no request satisfies both residuals (nil: always).
+func (j *joiner) excludes(a, b *ir.Condition) bool {
+	if a == nil || b == nil || a == b {
+		return false
+	}
+	pair := [2]*ir.Condition{a, b}
+	apart, known := j.apart[pair]
+	if !known {
+		apart = excludes(j.c.terms[a], j.c.terms[b])
+		j.apart[pair] = apart
+	}
+	return apart
+}
+
 func (j *joiner) relation(x, y *obligation) *relation {
-	key := pairKey{x.policy, y.policy, x.readsID, y.readsID, x.ir.Both, y.ir.Both, x.ir.Protocol.Plane()}
+	key := pairKey{x.policy, y.policy, x.readsID, y.readsID, x.ir.Both, y.ir.Both, x.ir.Part, y.ir.Part, x.ir.Protocol.Plane()}
 	r := j.known[key]
 	if r == nil {
 		r = relate(x, y)

@@ -225,26 +225,29 @@ func failWord(a *syntax.Annotation) string {
 // match finds the calls of all `on` clauses. It is false when a name in one was
 // wrong, so that the absence of edges says nothing.
 func (c *checker) match(p *policy, on []*syntax.On) bool {
-	whole := true
+	whole, items := true, 0
 	seen := map[int32]bool{}
 	for _, clause := range on {
 		for _, e := range clause.Edges {
-			from, ok1 := c.endpoints(e.From)
-			to, ok2 := c.endpoints(e.To)
-			only, ok3 := c.protocols(e.Protocols)
-			if !ok1 || !ok2 || !ok3 {
-				whole = false
-				continue
+			calls, ok := c.matching(e)
+			whole = whole && ok
+			if items++; items == 1 {
+				p.edges = make([]matched, 0, len(calls))
 			}
-			for _, n := range c.idx.between(from, to) {
-				if (only == nil || only[c.g.Calls[n].Protocol]) && !seen[n] {
-					seen[n] = true
+			only := items == 1 && len(on) == 1 && len(clause.Edges) == 1
+			for _, n := range calls {
+				if only || !seen[n] {
 					p.edges = append(p.edges, matched{n, e})
+				}
+				if !only {
+					seen[n] = true
 				}
 			}
 		}
 	}
-	slices.SortFunc(p.edges, func(a, b matched) int { return cmp.Compare(c.idx.byPort[a.call], c.idx.byPort[b.call]) })
+	if items > 1 {
+		slices.SortFunc(p.edges, func(a, b matched) int { return cmp.Compare(c.idx.byPort[a.call], c.idx.byPort[b.call]) })
+	}
 	return whole
 }
 
@@ -265,6 +268,28 @@ func (c *checker) checkWhen(p *policy) {
 			compileCondition(p.when.Expr, plane, c.bag)
 		}
 	}
+}
+
+// matching gives the calls of one `on` item in the order of their ports; false
+// when a name in it is wrong. Items that read the same match the same.
+func (c *checker) matching(e *syntax.Edges) ([]int32, bool) {
+	text := e.At.Text()
+	if calls, ok := c.matches[text]; ok {
+		return calls, true
+	}
+	from, ok1 := c.endpoints(e.From)
+	to, ok2 := c.endpoints(e.To)
+	only, ok3 := c.protocols(e.Protocols)
+	if !ok1 || !ok2 || !ok3 {
+		return nil, false
+	}
+	calls := c.idx.between(from, to)
+	if only != nil {
+		calls = slices.DeleteFunc(calls, func(n int32) bool { return !only[c.g.Calls[n].Protocol] })
+	}
+	slices.SortFunc(calls, func(a, b int32) int { return cmp.Compare(c.idx.byPort[a], c.idx.byPort[b]) })
+	c.matches[text] = calls
+	return calls, true
 }
 
 // checkUnmatched types the condition of a policy without edges, on the first

@@ -197,9 +197,12 @@ var actsOn = map[string]map[string][]graph.Plane{
 
 // unusedArguments warns of what is written and means nothing on any edge.
 func (c *checker) unusedArguments(p *policy, live []liveEdge) {
-	planes := map[graph.Plane]bool{}
+	planes, last := map[graph.Plane]bool{}, graph.Plane("")
 	for _, e := range live {
-		planes[c.g.Calls[e.call].Protocol.Plane()] = true
+		if plane := c.idx.planes[e.call]; plane != last {
+			last = plane
+			planes[plane] = true
+		}
 	}
 	meant := func(on []graph.Plane) bool {
 		return on == nil || slices.ContainsFunc(on, func(p graph.Plane) bool { return planes[p] })

@@ -87,7 +87,7 @@ func (p *Placement) JSON(inputs []Input) []byte {
 
 func compareIDs(a, b *ir.Obligation) int {
 	return cmp.Or(strings.Compare(a.Policy.Name, b.Policy.Name), strings.Compare(a.Receiver.NodeName(), b.Receiver.NodeName()),
-		cmp.Compare(a.Port, b.Port), cmp.Compare(bit(a.Both), bit(b.Both)))
+		cmp.Compare(a.Port, b.Port), cmp.Compare(bit(a.Both), bit(b.Both)), strings.Compare(a.Part, b.Part))
 }
 
 // file is an obligation's entry; here collects what each ADM enforces.

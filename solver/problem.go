@@ -180,7 +180,8 @@ func (p *Problem) addObligations(prog *ir.Program, index map[graph.Node]int32) m
 	slices.SortFunc(order, func(i, j int32) int {
 		a, b := &list[i], &list[j]
 		return cmp.Or(strings.Compare(a.Of.Policy.Name, b.Of.Policy.Name),
-			cmp.Compare(a.Receiver, b.Receiver), cmp.Compare(a.Of.Port, b.Of.Port), cmp.Compare(bit(a.Both), bit(b.Both)))
+			cmp.Compare(a.Receiver, b.Receiver), cmp.Compare(a.Of.Port, b.Of.Port), cmp.Compare(bit(a.Both), bit(b.Both)),
+			strings.Compare(a.Of.Part, b.Of.Part))
 	})
 	for _, i := range order {
 		p.Obligations = append(p.Obligations, list[i])

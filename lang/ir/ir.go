@@ -199,15 +199,23 @@ type Obligation struct {
 	Edges    []*Edge // sorted by the sender's name; at least one
 	May      Side    // the sides it may have; never 0 when the bag has no errors
 	Both     bool    // enforced at both ends
-	Reasons  []Reason
+	// Part is "", or names the actions whose edges or conditions are not those
+	// of the policy's other actions on this port: an action that gives way to
+	// another policy's, or allow.
+	Part    string
+	Reasons []Reason
 }
 
 // ID names the obligation in outputs: policy@receiver:port, with "#both" where
-// the policy's two-ended actions form an obligation of their own.
+// the policy's two-ended actions form an obligation of their own, and with the
+// action's name where one has edges or conditions of its own.
 func (o *Obligation) ID() string {
 	id := fmt.Sprintf("%s@%s:%d", o.Policy.Name, o.Receiver.NodeName(), o.Port)
-	if o.Both {
+	switch {
+	case o.Both:
 		id += "#both"
+	case o.Part != "":
+		id += "#" + o.Part
 	}
 	return id
 }
