@@ -39,7 +39,6 @@ func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *i
 		p.number = i
 		c.policy(p)
 	}
-	c.unusedLets()
 	rank(c.policies)
 	for _, p := range c.policies {
 		if p.bad {
@@ -48,7 +47,10 @@ func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *i
 			c.form(p)
 		}
 	}
-	return c.program()
+	out := c.program()
+	c.requires(c.rules)
+	c.unusedLets()
+	return out
 }
 
 // A checker is one run of check.
@@ -64,6 +66,7 @@ type checker struct {
 	stack    []*let          // being resolved, innermost last
 	declared map[string]bool // actions of the user's, which are refused
 	policies []*policy       // sorted by name
+	rules    []*syntax.Require
 	// terms are what the residuals of all policies were lowered from.
 	terms map[*ir.Condition]*term
 	// matches are the calls of `on` items, by their text, in the order of ports.
@@ -83,7 +86,7 @@ func (c *checker) identity() {
 // declare collects the names of all files. Files of one program see each
 // other's names.
 func (c *checker) declare(files []*syntax.File) {
-	policies := map[string]*syntax.Policy{}
+	policies, requires := map[string]*syntax.Policy{}, map[string]*syntax.Require{}
 	for _, f := range files {
 		for _, d := range f.Decls {
 			switch d := d.(type) {
@@ -107,7 +110,12 @@ func (c *checker) declare(files []*syntax.File) {
 				c.declared[d.Name.Name] = true
 				c.notYet(d.Name.At, "declaring actions in a program")
 			case *syntax.Require:
-				c.notYet(d.Name.At, "require")
+				if first := requires[d.Name.Name]; first != nil {
+					c.twice("require", d.Name, first.Name)
+					continue
+				}
+				requires[d.Name.Name] = d
+				c.rules = append(c.rules, d)
 			case *syntax.Test:
 				c.notYet(d.Title.At, "test")
 			}

@@ -44,6 +44,7 @@ const (
 	NoProvider    diag.Code = "no-provider"
 	AgainstOrder  diag.Code = "against-order"
 	Conflict      diag.Code = "conflict"
+	RequireUnmet  diag.Code = "require-unmet"
 )
 
 // Codes documents them. The examples are checked against testdata/shop.yaml,
@@ -330,5 +331,14 @@ policy b { on * -> geo  timeout(2s) }
 `,
 	Good: `policy a { on search -> geo  timeout(1s) }
 policy b { on frontend -> search  timeout(2s) }
+`,
+}, {
+	Code:    RequireUnmet,
+	Summary: "On a call that a `require` names, no policy does what it asks for to every request.",
+	Bad: `policy log { on * -> geo  when { request.method == "POST" }  access_log() }
+require audited { on * -> geo  has access_log }
+`,
+	Good: `policy log { on * -> geo  access_log() }
+require audited { on * -> geo  has access_log }
 `,
 }}

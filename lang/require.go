@@ -1,0 +1,250 @@
+package lang
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+	"admc.dev/admc/lang/syntax"
+)
+
+// A require is a rule about policies: on each of its calls one of the
+// alternatives must hold, each action of which some policy does there to every
+// request. What a condition or a sample decides when the request comes does not
+// count.
+
+// requires checks the rules of a program without errors: a policy that is wrong
+// forms no obligations, and its absence would be reported a second time.
+func (c *checker) requires(rules []*syntax.Require) {
+	for _, r := range rules {
+		c.requiredNames(r)
+	}
+	if c.bag.HasErrors() {
+		for _, r := range rules {
+			c.requiredCalls(r)
+		}
+		return
+	}
+	done := c.deeds(rules)
+	for _, r := range rules {
+		c.require(r, done)
+	}
+}
+
+func (c *checker) requiredNames(r *syntax.Require) {
+	for _, all := range r.Any {
+		for _, name := range all {
+			if c.lib.actions[name.Name] != nil || c.declared[name.Name] {
+				continue
+			}
+			d := c.bag.Errorf(name.At, UnknownAction, "there is no action %q", name.Name)
+			if near := diag.Suggest(name.Name, c.lib.names); near != "" {
+				d.WithHint("did you mean %q?", near).WithFix(name.At, near)
+			}
+		}
+	}
+}
+
+// requiredCalls gives the calls of a rule, in the order of their ports.
+func (c *checker) requiredCalls(r *syntax.Require) (calls []int32, whole bool) {
+	whole = true
+	seen := map[int32]bool{}
+	for _, e := range r.On.Edges {
+		found, ok := c.matching(e)
+		whole = whole && ok
+		for _, n := range found {
+			if !seen[n] {
+				seen[n] = true
+				calls = append(calls, n)
+			}
+		}
+	}
+	return calls, whole
+}
+
+// A deed is an action that a policy does on a call.
+type deed struct {
+	o    *obligation
+	cond *ir.Condition
+	call *typedCall
+}
+
+type deedKey struct {
+	call   int32
+	action string
+}
+
+// counts says why a deed does not satisfy a rule; "" when it does.
+func (d deed) counts() string {
+	switch {
+	case d.cond != nil:
+		return "only under the condition " + d.cond.Text
+	case d.o.policy.ir.Sample < 1:
+		return fmt.Sprintf("only for %s of the requests", percent(d.o.policy.ir.Sample))
+	}
+	return ""
+}
+
+// deeds gives what policies do, of the actions that the rules name.
+func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]deed {
+	wanted := map[string]bool{}
+	for _, r := range rules {
+		for _, all := range r.Any {
+			for _, name := range all {
+				wanted[name.Name] = true
+			}
+		}
+	}
+	done := map[deedKey][]deed{}
+	for _, p := range c.policies {
+		for _, o := range p.obligations {
+			for _, t := range o.acts {
+				if !wanted[t.act.decl.Name] {
+					continue
+				}
+				for i, n := range o.calls {
+					key := deedKey{n, t.act.decl.Name}
+					done[key] = append(done[key], deed{o, o.ir.Edges[i].Cond, t})
+				}
+			}
+		}
+	}
+	return done
+}
+
+// A lack is calls on which a rule's nearest alternative lacks the same actions.
+type lack struct {
+	actions []string
+	calls   []int32
+}
+
+func (c *checker) require(r *syntax.Require, done map[deedKey][]deed) {
+	calls, whole := c.requiredCalls(r)
+	if whole && len(calls) == 0 {
+		c.bag.Warnf(r.Name.At, NoEdges, "require %s matches no call of the graph", r.Name.Name)
+	}
+	var lacks []*lack
+	for _, n := range calls {
+		missing := lacking(r, n, done)
+		if len(missing) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(lacks, func(l *lack) bool { return slices.Equal(l.actions, missing) })
+		if i < 0 {
+			i = len(lacks)
+			lacks = append(lacks, &lack{actions: missing})
+		}
+		lacks[i].calls = append(lacks[i].calls, n)
+	}
+	for _, l := range lacks {
+		c.reportLack(r, l, done)
+	}
+}
+
+// lacking gives the actions that the alternative which is nearest to hold on a
+// call lacks there; none when one holds.
+func lacking(r *syntax.Require, call int32, done map[deedKey][]deed) []string {
+	var fewest []string
+	for i, all := range r.Any {
+		var missing []string
+		for _, name := range all {
+			does := func(d deed) bool { return d.counts() == "" }
+			if !slices.ContainsFunc(done[deedKey{call, name.Name}], does) && !slices.Contains(missing, name.Name) {
+				missing = append(missing, name.Name)
+			}
+		}
+		if i == 0 || len(missing) < len(fewest) {
+			fewest = missing
+		}
+	}
+	return fewest
+}
+
+func (c *checker) reportLack(r *syntax.Require, l *lack, done map[deedKey][]deed) {
+	d := c.bag.Errorf(r.Name.At, RequireUnmet, "require %s: no policy does %s on every request of %s",
+		r.Name.Name, strings.Join(l.actions, " and "), c.edgeList(l.calls))
+	if len(r.Any) > 1 {
+		d.WithHint("one of these would do: %s", alternatives(r))
+	}
+	for _, name := range l.actions {
+		if at, text := c.nearest(name, l.calls, done); text != "" {
+			d.WithNote(at, "%s", text)
+		}
+	}
+}
+
+// nearest says which policy comes nearest to doing an action on the calls, and
+// why it does not count.
+func (c *checker) nearest(name string, calls []int32, done map[deedKey][]deed) (diag.Span, string) {
+	for _, n := range calls {
+		for _, d := range done[deedKey{n, name}] {
+			if why := d.counts(); why != "" {
+				at := d.call.ir.At
+				switch {
+				case d.cond != nil:
+					at = d.o.policy.where()
+				case d.o.policy.sample != nil:
+					at = d.o.policy.sample.At
+				}
+				return at, fmt.Sprintf("policy %s does %s on %s %s", d.o.policy.ir.Name, name, callName(c.g.Calls[n]), why)
+			}
+		}
+	}
+	var elsewhere *typedCall
+	var of *policy
+	for _, p := range c.policies {
+		for _, t := range p.calls {
+			if t.act.decl.Name != name {
+				continue
+			}
+			for _, e := range p.edges {
+				if slices.Contains(calls, e.call) {
+					return p.where(), fmt.Sprintf("policy %s, which does %s, does not act on %s: %s", p.ir.Name, name, callName(c.g.Calls[e.call]), p.notThere())
+				}
+			}
+			if elsewhere == nil {
+				elsewhere, of = t, p
+			}
+		}
+	}
+	if elsewhere == nil {
+		return diag.Span{}, ""
+	}
+	return of.ir.At, fmt.Sprintf("policy %s does %s on other calls: its `on` leaves these out", of.ir.Name, name)
+}
+
+// notThere says why the policy does not do all its actions on a call that its
+// `on` matches.
+func (p *policy) notThere() string {
+	if p.when == nil {
+		return "it gives way to a policy of higher priority"
+	}
+	return "its condition is false there"
+}
+
+// edgeList names up to three calls and counts the rest.
+func (c *checker) edgeList(calls []int32) string {
+	var names []string
+	for _, n := range calls[:min(3, len(calls))] {
+		names = append(names, callName(c.g.Calls[n]))
+	}
+	text := strings.Join(names, ", ")
+	if n := len(calls) - 3; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
+}
+
+func alternatives(r *syntax.Require) string {
+	var out []string
+	for _, all := range r.Any {
+		var names []string
+		for _, n := range all {
+			names = append(names, n.Name)
+		}
+		out = append(out, strings.Join(names, " and "))
+	}
+	return strings.Join(out, " or ")
+}
