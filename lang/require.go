@@ -114,10 +114,19 @@ func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]deed {
 	return done
 }
 
-// A lack is calls on which a rule's nearest alternative lacks the same actions.
+// A lack is calls on which a rule's nearest alternative lacks the same actions,
+// for the same reasons.
 type lack struct {
 	actions []string
+	nearest []near
 	calls   []int32
+}
+
+// A near is the policy that comes nearest to what is lacking, and why it does
+// not count.
+type near struct {
+	at   diag.Span
+	text string
 }
 
 func (c *checker) require(r *syntax.Require, done map[deedKey][]deed) {
@@ -131,15 +140,21 @@ func (c *checker) require(r *syntax.Require, done map[deedKey][]deed) {
 		if len(missing) == 0 {
 			continue
 		}
-		i := slices.IndexFunc(lacks, func(l *lack) bool { return slices.Equal(l.actions, missing) })
+		var nearest []near
+		for _, name := range missing {
+			if at, text := c.nearest(name, n, done); text != "" {
+				nearest = append(nearest, near{at, text})
+			}
+		}
+		i := slices.IndexFunc(lacks, func(l *lack) bool { return slices.Equal(l.actions, missing) && slices.Equal(l.nearest, nearest) })
 		if i < 0 {
 			i = len(lacks)
-			lacks = append(lacks, &lack{actions: missing})
+			lacks = append(lacks, &lack{actions: missing, nearest: nearest})
 		}
 		lacks[i].calls = append(lacks[i].calls, n)
 	}
 	for _, l := range lacks {
-		c.reportLack(r, l, done)
+		c.reportLack(r, l)
 	}
 }
 
@@ -162,57 +177,48 @@ func lacking(r *syntax.Require, call int32, done map[deedKey][]deed) []string {
 	return fewest
 }
 
-func (c *checker) reportLack(r *syntax.Require, l *lack, done map[deedKey][]deed) {
+func (c *checker) reportLack(r *syntax.Require, l *lack) {
 	d := c.bag.Errorf(r.Name.At, RequireUnmet, "require %s: no policy does %s on every request of %s",
 		r.Name.Name, strings.Join(l.actions, " and "), c.edgeList(l.calls))
 	if len(r.Any) > 1 {
 		d.WithHint("one of these would do: %s", alternatives(r))
 	}
-	for _, name := range l.actions {
-		if at, text := c.nearest(name, l.calls, done); text != "" {
-			d.WithNote(at, "%s", text)
-		}
+	for _, n := range l.nearest {
+		d.WithNote(n.at, "%s", n.text)
 	}
 }
 
-// nearest says which policy comes nearest to doing an action on the calls, and
-// why it does not count.
-func (c *checker) nearest(name string, calls []int32, done map[deedKey][]deed) (diag.Span, string) {
-	for _, n := range calls {
-		for _, d := range done[deedKey{n, name}] {
-			if why := d.counts(); why != "" {
-				at := d.call.ir.At
-				switch {
-				case d.cond != nil:
-					at = d.o.policy.where()
-				case d.o.policy.sample != nil:
-					at = d.o.policy.sample.At
-				}
-				return at, fmt.Sprintf("policy %s does %s on %s %s", d.o.policy.ir.Name, name, callName(c.g.Calls[n]), why)
+// nearest says which policy comes nearest to doing an action on a call, and why
+// it does not count; "" when no policy has the action.
+func (c *checker) nearest(name string, call int32, done map[deedKey][]deed) (diag.Span, string) {
+	for _, d := range done[deedKey{call, name}] {
+		if why := d.counts(); why != "" {
+			at := d.call.ir.At
+			switch {
+			case d.cond != nil:
+				at = d.o.policy.where()
+			case d.o.policy.sample != nil:
+				at = d.o.policy.sample.At
 			}
+			return at, fmt.Sprintf("policy %s does %s there %s", d.o.policy.ir.Name, name, why)
 		}
 	}
-	var elsewhere *typedCall
-	var of *policy
+	var elsewhere *policy
 	for _, p := range c.policies {
-		for _, t := range p.calls {
-			if t.act.decl.Name != name {
-				continue
-			}
-			for _, e := range p.edges {
-				if slices.Contains(calls, e.call) {
-					return p.where(), fmt.Sprintf("policy %s, which does %s, does not act on %s: %s", p.ir.Name, name, callName(c.g.Calls[e.call]), p.notThere())
-				}
-			}
-			if elsewhere == nil {
-				elsewhere, of = t, p
-			}
+		if !slices.ContainsFunc(p.calls, func(t *typedCall) bool { return t.act.decl.Name == name }) {
+			continue
+		}
+		if slices.ContainsFunc(p.edges, func(e matched) bool { return e.call == call }) {
+			return p.where(), fmt.Sprintf("policy %s has %s, and does not do it there: %s", p.ir.Name, name, p.notThere())
+		}
+		if elsewhere == nil {
+			elsewhere = p
 		}
 	}
 	if elsewhere == nil {
 		return diag.Span{}, ""
 	}
-	return of.ir.At, fmt.Sprintf("policy %s does %s on other calls: its `on` leaves these out", of.ir.Name, name)
+	return elsewhere.ir.At, fmt.Sprintf("policy %s does %s on other calls, and its `on` leaves these out", elsewhere.ir.Name, name)
 }
 
 // notThere says why the policy does not do all its actions on a call that its
