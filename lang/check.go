@@ -39,7 +39,7 @@ func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *i
 		p.number = i
 		c.policy(p)
 	}
-	rank(c.policies)
+	c.order()
 	for _, p := range c.policies {
 		if p.bad {
 			c.checkWhen(p)

@@ -45,6 +45,8 @@ const (
 	AgainstOrder  diag.Code = "against-order"
 	Conflict      diag.Code = "conflict"
 	RequireUnmet  diag.Code = "require-unmet"
+	UnknownPolicy diag.Code = "unknown-policy"
+	OrderCycle    diag.Code = "order-cycle"
 )
 
 // Codes documents them. The examples are checked against testdata/shop.yaml,
@@ -340,5 +342,29 @@ require audited { on * -> geo  has access_log }
 `,
 	Good: `policy log { on * -> geo  access_log() }
 require audited { on * -> geo  has access_log }
+`,
+}, {
+	Code:    UnknownPolicy,
+	Summary: "An annotation names a policy that is not in the program.",
+	Bad: `@before(cuont)
+policy cut { on search -> geo  fault(abort: 503) }
+policy count { on search -> geo  rate_limit(5/s) }
+`,
+	Good: `@before(count)
+policy cut { on search -> geo  fault(abort: 503) }
+policy count { on search -> geo  rate_limit(5/s) }
+`,
+}, {
+	Code:    OrderCycle,
+	Summary: "@before and @after lead from a policy back to itself.",
+	Bad: `@before(count)
+policy cut { on search -> geo  fault(abort: 503) }
+@before(cut)
+policy count { on search -> geo  rate_limit(5/s) }
+`,
+	Good: `@before(count)
+policy cut { on search -> geo  fault(abort: 503) }
+@after(cut)
+policy count { on search -> geo  rate_limit(5/s) }
 `,
 }}

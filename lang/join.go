@@ -59,6 +59,13 @@ type planned struct {
 type relation struct {
 	forbid    []forbid
 	conflicts []clash
+	same      *together // nil: they may be at different sides
+}
+
+// together is the template of a row that keeps two policies on one side.
+type together struct {
+	text     string
+	xAt, yAt diag.Span
 }
 
 // A forbid is the template of an order row.
@@ -146,6 +153,9 @@ func (j *joiner) port(group []*obligation) {
 		if call, meet := j.meet(x, y, p.shifting[pair.x] || p.shifting[pair.y]); meet {
 			j.clashes(x, y, pair.r, call)
 			j.forbids(x, y, pair.r)
+			if s := pair.r.same; s != nil {
+				j.rows = append(j.rows, &ir.Row{Kind: ir.Same, P: x.ir, Q: y.ir, Text: s.text, PAt: s.xAt, QAt: s.yAt})
+			}
 		}
 	}
 	if p.needy {
@@ -177,7 +187,7 @@ func (j *joiner) newPlan(group []*obligation) *plan {
 	for i, x := range group {
 		p.needy = p.needy || len(needs(x)) > 0
 		for k, y := range group[i+1:] {
-			if r := j.relation(x, y); len(r.forbid)+len(r.conflicts) > 0 {
+			if r := j.relation(x, y); len(r.forbid)+len(r.conflicts) > 0 || r.same != nil {
 				p.pairs = append(p.pairs, planned{i, i + 1 + k, r})
 			}
 		}
@@ -248,13 +258,17 @@ func (j *joiner) relation(x, y *obligation) *relation {
 }
 
 // relate works out a relation. A wrapper stands outside the order: it makes no
-// rows, and neither does what is enforced at both ends.
+// rows, except with what is pinned before it, and neither does what is enforced at
+// both ends.
 func relate(x, y *obligation) *relation {
 	r := &relation{}
 	for _, a := range x.acts {
 		for _, b := range y.acts {
 			if why := clashing(a, b); why != "" {
 				r.conflicts = append(r.conflicts, clash{a, b, why})
+			}
+			if !x.ir.Both && !y.ir.Both && r.same == nil {
+				r.same = sameProxy(effect{a, x}, effect{b, y})
 			}
 			if a.act.decl.Wraps || b.act.decl.Wraps || x.ir.Both || y.ir.Both {
 				continue
@@ -268,6 +282,20 @@ func relate(x, y *obligation) *relation {
 		}
 	}
 	return r
+}
+
+// sameProxy: what stands before a wrapper is on the wrapper's proxy.
+func sameProxy(x, y effect) *together {
+	before := func(p, q effect) bool {
+		return !p.act.decl.Wraps && q.act.decl.Wraps && slices.Contains(p.o.policy.ir.Front, q.o.policy.ir)
+	}
+	switch {
+	case before(x, y):
+		return &together{pinText(x, y), x.ir.At, y.ir.At}
+	case before(y, x):
+		return &together{pinText(y, x), x.ir.At, y.ir.At}
+	}
+	return nil
 }
 
 // An effect is one action with what its policy's condition reads.

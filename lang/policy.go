@@ -26,12 +26,16 @@ type policy struct {
 	edges    []matched // sorted by receiver, port, sender
 
 	obligations []*obligation
+
+	ahead, behind []*policy // that it names in @before and @after
+	then          []pin     // what has to come after it
 }
 
 // pins are the sides that the user's annotations leave.
 type pins struct {
 	ingress, egress, strict *syntax.Annotation
 	fail                    *syntax.Annotation
+	before, after           []syntax.Ident // the policies that @before and @after name
 }
 
 // placed reports whether an annotation says at which side the policy runs.
@@ -166,7 +170,7 @@ func (c *checker) annotations(p *policy) {
 	slots := map[string]**syntax.Annotation{
 		"ingress": &p.pins.ingress, "egress": &p.pins.egress, "strict": &p.pins.strict, "fail": &p.pins.fail,
 	}
-	later := []string{"priority", "before", "after", "closed"}
+	later := []string{"priority", "closed"}
 	for _, a := range p.node.Annotations {
 		name := a.Name.Name
 		slot := slots[name]
@@ -176,11 +180,15 @@ func (c *checker) annotations(p *policy) {
 		case slot != nil:
 			*slot = a
 			c.annotationArguments(a)
+		case name == "before":
+			p.pins.before = append(p.pins.before, c.policyNames(a)...)
+		case name == "after":
+			p.pins.after = append(p.pins.after, c.policyNames(a)...)
 		case slices.Contains(later, name):
 			c.notYet(a.At, "@"+name)
 		default:
 			d := c.bag.Errorf(a.Name.At, UnknownAnnotation, "there is no annotation @%s", name)
-			if near := diag.Suggest(name, append(later, "ingress", "egress", "strict", "fail")); near != "" {
+			if near := diag.Suggest(name, append(later, "ingress", "egress", "strict", "fail", "before", "after")); near != "" {
 				d.WithHint("did you mean @%s?", near).WithFix(a.Name.At, near)
 			}
 		}
@@ -193,6 +201,23 @@ func (c *checker) annotations(p *policy) {
 	}
 	contradict(p.pins.ingress, p.pins.egress, "a policy is enforced at one side")
 	contradict(p.pins.strict, p.pins.egress, "what must hold against the caller's own pod is enforced at the receiver")
+}
+
+// policyNames are the arguments of @before and @after.
+func (c *checker) policyNames(a *syntax.Annotation) []syntax.Ident {
+	var out []syntax.Ident
+	for _, arg := range a.Args {
+		l, ok := arg.Value.(*syntax.Literal)
+		if arg.Name != nil || !ok || l.Kind != syntax.Word && l.Kind != syntax.String {
+			c.bag.Errorf(arg.At, BadAnnotation, "@%s takes the names of policies", a.Name.Name)
+			continue
+		}
+		out = append(out, syntax.Ident{Base: l.Base, Name: l.Str})
+	}
+	if len(a.Args) == 0 {
+		c.bag.Errorf(a.At, BadAnnotation, "@%s takes the name of a policy, as in @%s(other)", a.Name.Name, a.Name.Name)
+	}
+	return out
 }
 
 func (c *checker) annotationArguments(a *syntax.Annotation) {
@@ -304,18 +329,5 @@ func (c *checker) checkUnmatched(p *policy) {
 			compileCondition(p.when.Expr, plane, c.bag)
 			return
 		}
-	}
-}
-
-// rank numbers the actions of the program in the order in which they act on one
-// request: by phase, then by the policy's name, then as written.
-func rank(policies []*policy) {
-	var all []*typedCall
-	for _, p := range policies {
-		all = append(all, p.calls...)
-	}
-	slices.SortStableFunc(all, func(a, b *typedCall) int { return cmp.Compare(a.act.decl.Phase, b.act.decl.Phase) })
-	for i, t := range all {
-		t.ir.Rank = i
 	}
 }

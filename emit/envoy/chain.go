@@ -20,18 +20,19 @@ import (
 // differently, the listener's router passes each attempt to an internal
 // listener, which has all the other actions and then dials the receiver.
 
-// chained divides calls into those of the listener and those of the internal
-// listener behind it; the second list is empty where none is needed.
-func chained(calls []*call) (front, behind []*call) {
+// divided parts calls into those of the listener and those of the internal
+// listener behind it; the second list is empty where none is needed. What the
+// program pins before a wrapper (@before) stays in front.
+func (a *adm) divided(calls []*call) (front, behind []*call) {
 	for _, c := range calls {
-		if c.low.wrapper {
+		if c.low.wrapper || a.pinned(c, calls) {
 			front = append(front, c)
 		} else {
 			behind = append(behind, c)
 		}
 	}
 	needed := slices.ContainsFunc(front, func(w *call) bool {
-		return slices.ContainsFunc(behind, func(c *call) bool {
+		return w.low.wrapper && slices.ContainsFunc(behind, func(c *call) bool {
 			return c.low.commutes == nil || !c.low.commutes(c, w)
 		})
 	})
@@ -39,6 +40,25 @@ func chained(calls []*call) (front, behind []*call) {
 		return calls, nil
 	}
 	return front, behind
+}
+
+// pinned reports whether a call stands before a wrapper by hand. One router
+// holds all wrappers of an edge, so that nothing can stand between two of them.
+func (a *adm) pinned(c *call, calls []*call) bool {
+	var before, within *call
+	for _, w := range calls {
+		switch {
+		case !w.low.wrapper || w == c:
+		case slices.Contains(c.policy().Front, w.policy()):
+			before = w
+		case c.low.commutes == nil || !c.low.commutes(c, w):
+			within = w
+		}
+	}
+	if before != nil && within != nil {
+		a.cannot(c.Action, "%s between wrappers: before %s of policy %s and within %s of policy %s", c.Name(), before.Name(), before.policy().Name, within.Name(), within.policy().Name)
+	}
+	return before != nil && c.low.routed == "" // a route is chosen behind them, and comes out the same
 }
 
 // requestOnly is for actions that change a header: in front of a wrapper they

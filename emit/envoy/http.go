@@ -36,7 +36,7 @@ type httpChain struct {
 // httpListener lowers a listener of the http or grpc plane.
 func (a *adm) httpListener(l *layout.Listener) {
 	calls := a.calls(l)
-	front, behind := chained(calls)
+	front, behind := a.divided(calls)
 	outer := a.newHTTPChain(l, l.Name, front, calls)
 	listener := &listenerv3.Listener{
 		Name:            l.Name,
@@ -81,7 +81,7 @@ func (h *httpChain) add(c *call, filter proto.Message) {
 // before it changes what it reads: at the top, or just before its first action.
 func (h *httpChain) lower() {
 	for _, c := range h.all {
-		if h.next != "" && c.low.peek != nil && slices.ContainsFunc(h.calls, func(w *call) bool {
+		if h.next != "" && c.low.peek != nil && !slices.Contains(h.calls, c) && slices.ContainsFunc(h.calls, func(w *call) bool {
 			return w.when != nil && w.when.readsAny(c.low.writes(c))
 		}) {
 			if c.when != nil {

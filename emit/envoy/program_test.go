@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ type policy struct {
 	reads   []string
 	sample  float64 // 0: 1
 	actions []*ir.Action
+	front   []string // policies with a wrapper that it stands before
 }
 
 // args of an action; the defaults of the prelude are filled in by act.
@@ -128,6 +130,12 @@ func (p *program) call(port int, proto graph.Protocol, side ir.Side, policies ..
 			Actions: pol.actions, Receiver: p.server.Service, Port: port, Protocol: proto, Edges: []*ir.Edge{edge},
 		}
 		l.Rules = append(l.Rules, &layout.Rule{Obligation: o, Edges: o.Edges, Cond: edge.Cond, Replicas: adm.Service.MaxReplicas})
+	}
+	for i, pol := range policies {
+		for _, name := range pol.front {
+			j := slices.IndexFunc(policies, func(q policy) bool { return q.name == name })
+			l.Rules[i].Obligation.Policy.Front = append(l.Rules[i].Obligation.Policy.Front, l.Rules[j].Obligation.Policy)
+		}
 	}
 	adm.Listeners = append(adm.Listeners, l)
 }

@@ -227,6 +227,15 @@ var wrapped = []row{
 		do("p", act("retry", args{"attempts": num(3), "on": strs("unavailable")})),
 		do("q", act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(4)}))},
 		each(reached(rpc("flaky/4"), requests), rpc("x")), "OK; 4 reached the app | ResourceExhausted local_rate_limited", "Unavailable flaky; 1 reached the app | OK", served},
+	{"pinned before a retry, four attempts use one token", "http", ir.Egress, []policy{
+		do("p", act("retry", args{"attempts": num(3)})),
+		{name: "q", front: []string{"p"}, actions: []*ir.Action{act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(2)})}}},
+		each(reached(web("/flaky/4"), requests), web("/"), web("/")), "200 app; 4 reached the app | 200 app | 429 local_rate_limited", "503 app; 1 reached the app | 200 app | 200 app", served},
+	{"pinned before a retry, beside what it repeats", "http", ir.Egress, []policy{
+		do("p", act("retry", args{"attempts": num(3)})),
+		{name: "q", when: beta, reads: betaReads, front: []string{"p"}, actions: []*ir.Action{act("deny", args{"status": num(503)}), act("access_log", nil)}},
+		do("r", act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(4)}))},
+		each(web("/", "x-group", "beta"), reached(web("/flaky/4"), requests), web("/")), "503 | 200 app; 4 reached the app | 429 local_rate_limited", "200 app | 503 app; 1 reached the app | 200 app", served},
 	{"a timeout counts the fault's delay", "http", ir.Egress, []policy{
 		do("p", act("timeout", args{"after": dur(300 * time.Millisecond)})),
 		do("q", act("fault", args{"delay": dur(2 * time.Second)}))},

@@ -34,9 +34,13 @@ type Policy struct {
 	// Sample is the share of requests it acts on, from 0 to 1; 1 without a
 	// `sample` clause.
 	Sample     float64
-	FailClosed bool   // what holds when an action can't decide or its proxy is dead
-	Condition  string // the `when` as written, "" without one
-	Doc        string // the comment above it
+	FailClosed bool // what holds when an action can't decide or its proxy is dead
+	// Front are the policies with a wrapper (timeout, retry, …) before which this
+	// one stands by hand: it acts once for a request and not for each attempt, on
+	// the wrapper's own proxy, before all that the wrapper holds.
+	Front     []*Policy
+	Condition string // the `when` as written, "" without one
+	Doc       string // the comment above it
 }
 
 // An Action is one typed call in a policy.

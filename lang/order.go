@@ -1,0 +1,216 @@
+package lang
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+	"admc.dev/admc/lang/syntax"
+)
+
+// Actions act on one request in one order: by @before and @after, else by phase,
+// else by the policy's name, and within one policy as written. A policy that is
+// pinned before another one moves up to that one's phase, and one that is pinned
+// after it moves down, so that it is the pinned policy that leaves its place. One
+// that is pinned before a wrapper stands outside all that the wrapper holds:
+// before everything else.
+
+// outermost is the phase of what stands before a wrapper.
+const outermost = int(ir.Transport) - 1
+
+// A pin says that the policy `first` acts before the policy `then`.
+type pin struct {
+	first, then *policy
+	at          diag.Span // the name in @before or @after
+}
+
+// order resolves @before and @after and ranks the actions of the program.
+func (c *checker) order() {
+	byName := map[string]*policy{}
+	var names []string
+	for _, p := range c.policies {
+		byName[p.ir.Name] = p
+		names = append(names, p.ir.Name)
+	}
+	var all []pin
+	for _, p := range c.policies {
+		for _, n := range p.pins.before {
+			if q := c.pinned(p, n, byName, names); q != nil {
+				all = append(all, pin{p, q, n.At})
+				p.ahead = append(p.ahead, q)
+			}
+		}
+		for _, n := range p.pins.after {
+			if q := c.pinned(p, n, byName, names); q != nil {
+				all = append(all, pin{q, p, n.At})
+				p.behind = append(p.behind, q)
+			}
+		}
+	}
+	for _, x := range all {
+		x.first.then = append(x.first.then, x)
+		if x.then.wraps() && !slices.Contains(x.first.ir.Front, x.then.ir) {
+			x.first.ir.Front = append(x.first.ir.Front, x.then.ir)
+		}
+	}
+	if !c.cyclic() {
+		rank(c.policies)
+	}
+}
+
+// pinned finds the policy that an annotation names; nil after reporting that
+// there is none.
+func (c *checker) pinned(p *policy, n syntax.Ident, byName map[string]*policy, names []string) *policy {
+	q := byName[n.Name]
+	if q == nil {
+		p.bad = true
+		d := c.bag.Errorf(n.At, UnknownPolicy, "there is no policy %q", n.Name)
+		if near := diag.Suggest(n.Name, names); near != "" {
+			d.WithHint("did you mean %q?", near).WithFix(n.At, near)
+		}
+	}
+	return q
+}
+
+func (p *policy) wraps() bool {
+	return slices.ContainsFunc(p.calls, func(t *typedCall) bool { return t.act.decl.Wraps })
+}
+
+// cyclic reports pins that lead from a policy back to it, each cycle once.
+func (c *checker) cyclic() bool {
+	state := map[*policy]letState{}
+	var path []pin
+	found := false
+	var visit func(p *policy)
+	visit = func(p *policy) {
+		state[p] = underway
+		for _, x := range p.then {
+			path = append(path, x)
+			switch state[x.then] {
+			case unknown:
+				visit(x.then)
+			case underway:
+				found = true
+				i := slices.IndexFunc(path, func(y pin) bool { return y.first == x.then })
+				c.reportCycle(path[i:])
+			}
+			path = path[:len(path)-1]
+		}
+		state[p] = known
+	}
+	for _, p := range c.policies {
+		if state[p] == unknown {
+			visit(p)
+		}
+	}
+	return found
+}
+
+func (c *checker) reportCycle(path []pin) {
+	names := []string{path[0].first.ir.Name}
+	for _, x := range path {
+		x.first.bad = true
+		names = append(names, x.then.ir.Name)
+	}
+	d := c.bag.Errorf(path[0].at, OrderCycle, "a policy can't act before itself: %s", strings.Join(names, " before "))
+	for _, x := range path[1:] {
+		d.WithNote(x.at, "%s before %s is written here", x.first.ir.Name, x.then.ir.Name)
+	}
+}
+
+// phases gives the phases in which a policy's actions act, in their order.
+func phases(p *policy, seen map[*policy]bool) []int {
+	out := make([]int, len(p.calls))
+	for i, t := range p.calls {
+		out[i] = int(t.act.decl.Phase)
+	}
+	if seen[p] {
+		return out // pinned from both sides: what is written is enough
+	}
+	seen[p] = true
+	defer delete(seen, p)
+	for _, q := range p.behind {
+		if of := phases(q, seen); len(of) > 0 && !q.wraps() {
+			for i := range out {
+				out[i] = max(out[i], of[len(of)-1])
+			}
+		}
+	}
+	for _, q := range p.ahead {
+		if of := phases(q, seen); len(of) > 0 {
+			for i := range out {
+				out[i] = min(out[i], of[0])
+			}
+		}
+	}
+	if len(p.ir.Front) > 0 {
+		for i, t := range p.calls {
+			if !t.act.decl.Wraps {
+				out[i] = outermost
+			}
+		}
+	}
+	return out
+}
+
+// rank numbers the actions of the program in the order in which they act on one
+// request. It takes the least action, by phase and the policy's name, of those
+// before which nothing else has to come.
+func rank(policies []*policy) {
+	type queue struct {
+		p      *policy
+		phases []int
+		next   int
+		blocks int // policies that have to be through first
+	}
+	queues := map[*policy]*queue{}
+	var ready []*queue
+	for _, p := range policies {
+		queues[p] = &queue{p: p, phases: phases(p, map[*policy]bool{})}
+	}
+	for _, p := range policies {
+		for _, x := range p.then {
+			queues[x.then].blocks++
+		}
+	}
+	byKey := func(a, b *queue) int {
+		return cmp.Or(cmp.Compare(a.phases[a.next], b.phases[b.next]), strings.Compare(a.p.ir.Name, b.p.ir.Name))
+	}
+	var admit func(q *queue)
+	admit = func(q *queue) {
+		if q.blocks > 0 {
+			return
+		}
+		if q.next < len(q.phases) {
+			at, _ := slices.BinarySearchFunc(ready, q, byKey)
+			ready = slices.Insert(ready, at, q)
+			return
+		}
+		for _, x := range q.p.then {
+			then := queues[x.then]
+			if then.blocks--; then.blocks == 0 {
+				admit(then)
+			}
+		}
+	}
+	for _, p := range policies {
+		if queues[p].blocks == 0 {
+			admit(queues[p])
+		}
+	}
+	for n := 0; len(ready) > 0; n++ {
+		q := ready[0]
+		ready = ready[1:]
+		q.p.calls[q.next].ir.Rank = n
+		q.next++
+		admit(q)
+	}
+}
+
+// pinText is how an order that the user wrote is told in a reason.
+func pinText(p, q effect) string {
+	return fmt.Sprintf("%s stands before %s, and so on its proxy", p, q)
+}
