@@ -44,6 +44,12 @@ func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *i
 		if p.bad {
 			c.checkWhen(p)
 		} else {
+			c.settle(p)
+		}
+	}
+	c.giveWay()
+	for _, p := range c.policies {
+		if !p.bad {
 			c.form(p)
 		}
 	}
@@ -68,7 +74,8 @@ type checker struct {
 	policies []*policy       // sorted by name
 	rules    []*syntax.Require
 	// terms are what the residuals of all policies were lowered from.
-	terms map[*ir.Condition]*term
+	terms   map[*ir.Condition]*term
+	settled map[settled]bool // conflicts that priorities decide
 	// matches are the calls of `on` items, by their text, in the order of ports.
 	matches map[string][]int32
 }

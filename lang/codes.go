@@ -47,6 +47,7 @@ const (
 	RequireUnmet  diag.Code = "require-unmet"
 	UnknownPolicy diag.Code = "unknown-policy"
 	OrderCycle    diag.Code = "order-cycle"
+	Overruled     diag.Code = "overruled"
 )
 
 // Codes documents them. The examples are checked against testdata/shop.yaml,
@@ -93,7 +94,7 @@ policy b { on frontend -> search  timeout(1s) }
 }, {
 	Code:    NotYet,
 	Summary: "The language has it, and this release does not: it is refused, never ignored.",
-	Bad: `@priority(2)
+	Bad: `@closed
 policy a { on search -> geo  timeout(1s) }
 `,
 	Good: `policy a { on search -> geo  timeout(1s) }
@@ -366,5 +367,16 @@ policy count { on search -> geo  rate_limit(5/s) }
 policy cut { on search -> geo  fault(abort: 503) }
 @after(cut)
 policy count { on search -> geo  rate_limit(5/s) }
+`,
+}, {
+	Code:    Overruled,
+	Summary: "An action gives way to policies of higher priority on every call that it matches.",
+	Bad: `@priority(1)
+policy a { on * -> geo  timeout(1s) }
+policy b { on search -> geo  timeout(2s) }
+`,
+	Good: `policy a { on * -> cart  timeout(1s) }
+@priority(1)
+policy b { on checkout -> cart  timeout(2s) }
 `,
 }}

@@ -45,22 +45,33 @@ func (c *checker) ownConflicts(p *policy) {
 
 // clashes reports the conflicts of two policies, once for the pair, at the
 // later of the two places.
-func (j *joiner) clashes(x, y *obligation, r *relation, call int32) {
+func (j *joiner) clashes(x, y *obligation, r *relation, call int32, shifts bool) {
 	pair := [2]*policy{x.policy, y.policy}
 	if len(r.conflicts) == 0 || j.done[pair] {
 		return
 	}
-	j.done[pair] = true
 	for _, k := range r.conflicts {
+		decided := j.c.settled[settled{k.a, k.b}] || j.c.settled[settled{k.b, k.a}]
+		if decided && !shifts {
+			continue
+		}
+		j.done[pair] = true
 		first, second := inSource(k.a, k.b)
 		other := x.policy
 		if first == k.b {
 			other = y.policy
 		}
-		j.c.bag.Errorf(second.ir.At, Conflict, "%s conflicts with %s of policy %s on %s: %s",
+		d := j.c.bag.Errorf(second.ir.At, Conflict, "%s conflicts with %s of policy %s on %s: %s",
 			second.act.decl.Name, first.act.decl.Name, other.ir.Name, callName(j.c.g.Calls[call]), k.why).
-			WithHint("part the edges of the two policies, or give them conditions that exclude each other, such as x == \"a\" and x == \"b\"").
 			WithNote(first.ir.At, "%s of policy %s is here", first.act.decl.Name, other.ir.Name)
+		switch {
+		case decided:
+			d.WithHint("@priority can't decide: what a condition reads is written on these calls, so the two are not decided at one moment")
+		case x.policy.priority != y.policy.priority:
+			d.WithHint("@priority can't decide: the draw of a sample can't be subtracted")
+		default:
+			d.WithHint("part the edges of the two policies, give one a higher @priority, or give them conditions that exclude each other, such as x == \"a\" and x == \"b\"")
+		}
 	}
 }
 

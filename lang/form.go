@@ -30,19 +30,27 @@ type liveEdge struct {
 	cond *ir.Condition
 }
 
-// form turns the edges of a policy into obligations: one for each port of each
-// receiver, and others for actions that need an ADM at both ends.
-func (c *checker) form(p *policy) {
+// settle finds the edges on which a policy acts.
+func (c *checker) settle(p *policy) {
 	live, ok := c.fold(p)
 	if !ok || !c.protocolsFit(p, live) {
 		p.bad = true
 		return
 	}
+	p.live = live
 	if len(live) > 0 {
 		c.unusedArguments(p, live)
 	}
+}
+
+// form turns the edges of a policy into obligations: one for each port of each
+// receiver, and others for actions that need an ADM at both ends or have edges
+// of their own.
+func (c *checker) form(p *policy) {
 	w := &verdicts{c: c, p: p}
-	c.obligations(w, part{acts: p.calls, live: live})
+	for _, of := range p.parts() {
+		c.obligations(w, of)
+	}
 	w.report()
 }
 

@@ -151,7 +151,7 @@ func (j *joiner) port(group []*obligation) {
 	for _, pair := range p.pairs {
 		x, y := group[pair.x], group[pair.y]
 		if call, meet := j.meet(x, y, p.shifting[pair.x] || p.shifting[pair.y]); meet {
-			j.clashes(x, y, pair.r, call)
+			j.clashes(x, y, pair.r, call, p.shifting[pair.x] || p.shifting[pair.y])
 			j.forbids(x, y, pair.r)
 			if s := pair.r.same; s != nil {
 				j.rows = append(j.rows, &ir.Row{Kind: ir.Same, P: x.ir, Q: y.ir, Text: s.text, PAt: s.xAt, QAt: s.yAt})

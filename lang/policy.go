@@ -27,6 +27,12 @@ type policy struct {
 
 	obligations []*obligation
 
+	priority  int64
+	live      []liveEdge                      // on which the condition is not false
+	owns      map[*typedCall][]liveEdge       // of actions whose edges are not live
+	remains   map[[2]*ir.Condition]foldResult // of a condition without another
+	residuals residuals                       // made for owns
+
 	ahead, behind []*policy // that it names in @before and @after
 	then          []pin     // what has to come after it
 }
@@ -34,7 +40,7 @@ type policy struct {
 // pins are the sides that the user's annotations leave.
 type pins struct {
 	ingress, egress, strict *syntax.Annotation
-	fail                    *syntax.Annotation
+	fail, priority          *syntax.Annotation
 	before, after           []syntax.Ident // the policies that @before and @after name
 }
 
@@ -168,9 +174,10 @@ func (c *checker) share(p *policy, s *syntax.Sample) {
 // annotations are known here; those that nothing implements are refused.
 func (c *checker) annotations(p *policy) {
 	slots := map[string]**syntax.Annotation{
-		"ingress": &p.pins.ingress, "egress": &p.pins.egress, "strict": &p.pins.strict, "fail": &p.pins.fail,
+		"priority": &p.pins.priority,
+		"ingress":  &p.pins.ingress, "egress": &p.pins.egress, "strict": &p.pins.strict, "fail": &p.pins.fail,
 	}
-	later := []string{"priority", "closed"}
+	later := []string{"closed"}
 	for _, a := range p.node.Annotations {
 		name := a.Name.Name
 		slot := slots[name]
@@ -179,7 +186,7 @@ func (c *checker) annotations(p *policy) {
 			c.bag.Errorf(a.At, BadAnnotation, "@%s is there twice", name).WithNote((*slot).At, "the first is here")
 		case slot != nil:
 			*slot = a
-			c.annotationArguments(a)
+			c.annotationArguments(p, a)
 		case name == "before":
 			p.pins.before = append(p.pins.before, c.policyNames(a)...)
 		case name == "after":
@@ -188,7 +195,7 @@ func (c *checker) annotations(p *policy) {
 			c.notYet(a.At, "@"+name)
 		default:
 			d := c.bag.Errorf(a.Name.At, UnknownAnnotation, "there is no annotation @%s", name)
-			if near := diag.Suggest(name, append(later, "ingress", "egress", "strict", "fail", "before", "after")); near != "" {
+			if near := diag.Suggest(name, append(later, "ingress", "egress", "strict", "fail", "before", "after", "priority")); near != "" {
 				d.WithHint("did you mean @%s?", near).WithFix(a.Name.At, near)
 			}
 		}
@@ -220,8 +227,17 @@ func (c *checker) policyNames(a *syntax.Annotation) []syntax.Ident {
 	return out
 }
 
-func (c *checker) annotationArguments(a *syntax.Annotation) {
-	if a.Name.Name != "fail" {
+func (c *checker) annotationArguments(p *policy, a *syntax.Annotation) {
+	switch a.Name.Name {
+	case "fail":
+	case "priority":
+		n, ok := priorityNumber(a)
+		if !ok {
+			c.bag.Errorf(a.At, BadAnnotation, "@priority takes a whole number, as in @priority(2); without it a policy has 0")
+		}
+		p.priority = n
+		return
+	default:
 		if len(a.Args) > 0 {
 			c.bag.Errorf(a.Args[0].At, BadAnnotation, "@%s takes no argument", a.Name.Name)
 		}
@@ -234,6 +250,17 @@ func (c *checker) annotationArguments(a *syntax.Annotation) {
 		}
 		c.bag.Errorf(at, BadAnnotation, "@fail is @fail(open) or @fail(closed)")
 	}
+}
+
+func priorityNumber(a *syntax.Annotation) (int64, bool) {
+	if len(a.Args) != 1 || a.Args[0].Name != nil {
+		return 0, false
+	}
+	l, ok := a.Args[0].Value.(*syntax.Literal)
+	if !ok || l.Kind != syntax.Int {
+		return 0, false
+	}
+	return l.Int, true
 }
 
 // failWord is the argument of @fail; "" when it is not one word.

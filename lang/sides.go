@@ -128,9 +128,6 @@ func (v *verdicts) selfCall(o *obligation) {
 // attributes: what the residual conditions read may exist at one side only, or
 // mean another thing at each.
 func (v *verdicts) attributes(o *obligation) {
-	if v.p.when == nil {
-		return
-	}
 	for _, part := range o.reads {
 		at := v.p.readAt(part, o.ir.Protocol.Plane())
 		switch {

@@ -24,6 +24,7 @@ type policy struct {
 	sample  float64 // 0: 1
 	actions []*ir.Action
 	front   []string // policies with a wrapper that it stands before
+	part    string
 }
 
 // args of an action; the defaults of the prelude are filled in by act.
@@ -126,8 +127,8 @@ func (p *program) call(port int, proto graph.Protocol, side ir.Side, policies ..
 			edge.Cond = &ir.Condition{Expr: pol.when, Text: text, Reads: pol.reads}
 		}
 		o := &ir.Obligation{
-			Policy:  &ir.Policy{Name: pol.name, Actions: pol.actions, Sample: pol.sample, At: p.src.Span(0, 0)},
-			Actions: pol.actions, Receiver: p.server.Service, Port: port, Protocol: proto, Edges: []*ir.Edge{edge},
+			Policy: &ir.Policy{Name: pol.name, Actions: pol.actions, Sample: pol.sample, At: p.src.Span(0, 0)},
+			Part:   pol.part, Actions: pol.actions, Receiver: p.server.Service, Port: port, Protocol: proto, Edges: []*ir.Edge{edge},
 		}
 		l.Rules = append(l.Rules, &layout.Rule{Obligation: o, Edges: o.Edges, Cond: edge.Cond, Replicas: adm.Service.MaxReplicas})
 	}

@@ -76,6 +76,10 @@ var rows = []row{
 	{"one decision for all actions", "http", both, []policy{{name: "p", when: beta, reads: betaReads, actions: []*ir.Action{
 		act("set_header", args{"name": str("x-group"), "value": str("gone")}), act("set_header", args{"name": str("x-second"), "value": str("1")})}}},
 		each(appSaw("x-second", "x-group", "beta"), appSaw("x-second", "x-group", "alpha")), "[1] | []", "[] | []", served},
+	{"parts of a policy with conditions of their own", "http", both, []policy{
+		{name: "p", when: adminPath, reads: adminReads, actions: []*ir.Action{act("deny", nil)}},
+		{name: "p", part: "set_header", when: beta, reads: betaReads, actions: []*ir.Action{act("set_header", args{"name": str("x-second"), "value": str("1")})}}},
+		each(web("/admin"), appSaw("x-second", "x-group", "beta"), appSaw("x-second"), web("/admin", "x-group", "beta")), "403 | [1] | [] | 403", "200 app | [] | [] | 200 app", served},
 	{"a condition on what was set before", "http", both, []policy{
 		do("p", act("set_header", args{"name": str("x-group"), "value": str("beta")})),
 		{name: "q", when: beta, reads: betaReads, actions: []*ir.Action{act("deny", nil)}}},

@@ -24,7 +24,8 @@ import (
 // find it: they agree even after one of them has changed what the condition
 // reads, and on a local reply that never met them on the way in.
 type when struct {
-	policy string
+	policy string   // and the part of it, where it has several: what the decision is named by
+	seed   string   // of the draw: the policy's name, so that its parts agree
 	text   string   // the condition in Envoy's CEL; "" when the policy is only sampled
 	reads  []string // attributes of the condition
 	sample float64  // 1 when it is not sampled
@@ -36,7 +37,10 @@ func (a *adm) newWhen(r *layout.Rule) *when {
 	if r.Cond == nil && p.Sample >= 1 {
 		return nil
 	}
-	w := &when{policy: p.Name, sample: p.Sample}
+	w := &when{policy: p.Name, seed: p.Name, sample: p.Sample}
+	if part := r.Obligation.Part; part != "" {
+		w.policy += "#" + part
+	}
 	if r.Cond != nil {
 		text, err := celText(r.Cond.Expr)
 		if err != nil {
@@ -85,7 +89,7 @@ func (w *when) decide(routed bool) proto.Message {
 		return set
 	}
 	// A request that is not drawn leaves the answer unset, which is "no".
-	return onlyIf(sampled(w.policy, w.sample), w.policy+"/when", set)
+	return onlyIf(sampled(w.seed, w.sample), w.policy+"/when", set)
 }
 
 // holds is the predicate "the policy applies".
