@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"admc.dev/admc/lang/diag"
@@ -42,9 +43,25 @@ func (c *checker) call(n *syntax.Call) *typedCall {
 		ir:     &ir.Action{Decl: a.decl, Args: args, At: n.Name.At},
 		act:    a,
 		node:   n,
-		reads:  putIn(a.decl.Reads, args),
-		writes: putIn(a.decl.Writes, args),
+		reads:  putIn(touched(a.decl.Reads, a.decl.Name, args), args),
+		writes: putIn(touched(a.decl.Writes, a.decl.Name, args), args),
 	}
+}
+
+// leftAlone are the parts that an action does not touch when an argument is empty.
+var leftAlone = map[string]map[string]string{
+	"rewrite": {"request.path": "prefix", "request.host": "host"},
+	"lb":      {"request.headers": "key"},
+}
+
+// touched gives the parts of a declaration that a call with these arguments
+// touches.
+func touched(parts []string, action string, args map[string]ir.Value) []string {
+	of := leftAlone[action]
+	if of == nil {
+		return parts
+	}
+	return slices.DeleteFunc(slices.Clone(parts), func(p string) bool { return of[p] != "" && args[of[p]].Str == "" })
 }
 
 func (c *checker) unknownAction(n *syntax.Call) {

@@ -48,6 +48,8 @@ const (
 	UnknownPolicy diag.Code = "unknown-policy"
 	OrderCycle    diag.Code = "order-cycle"
 	Overruled     diag.Code = "overruled"
+
+	RefusesNothing diag.Code = "refuses-nothing"
 )
 
 // Codes documents them. The examples are checked against testdata/shop.yaml,
@@ -378,5 +380,12 @@ policy b { on search -> geo  timeout(2s) }
 	Good: `policy a { on * -> cart  timeout(1s) }
 @priority(1)
 policy b { on checkout -> cart  timeout(2s) }
+`,
+}, {
+	Code:    RefusesNothing,
+	Summary: "An allow whose condition always holds refuses nothing.",
+	Bad: `policy a { on search -> geo  allow() }
+`,
+	Good: `policy a { on * -> cart  when { source.service == "checkout" }  allow() }
 `,
 }}

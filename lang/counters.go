@@ -21,6 +21,9 @@ func (v *verdicts) counter(o *obligation, t *typedCall) {
 	at := place(scope, t.ir.At)
 	name, port := t.act.decl.Name, portName(o.ir)
 	many := manyReplicas(o.ir)
+	if global(t) {
+		many = nil // replicas share what a service counts
+	}
 	switch scope.Str {
 	case "caller":
 		if n := len(o.calls); n > 1 {
@@ -33,7 +36,7 @@ func (v *verdicts) counter(o *obligation, t *typedCall) {
 		}
 	case "service":
 		_, outside := o.ir.Receiver.(*graph.External)
-		if n := len(o.calls); n > 1 {
+		if n := len(o.calls); n > 1 && !global(t) {
 			v.exclude(o, ir.Egress, ruleState, at, "%s keeps one budget for the %d callers of %s together", name, n, port)
 		} else if many != nil && !outside {
 			v.exclude(o, ir.Egress, ruleState, at,
@@ -43,6 +46,9 @@ func (v *verdicts) counter(o *obligation, t *typedCall) {
 		v.exclude(o, ir.Egress, ruleState, at, "%s keeps a budget for each pod of %s", name, o.ir.Receiver.NodeName())
 	}
 }
+
+// global reports a counter that a service outside the proxies keeps.
+func global(t *typedCall) bool { return t.ir.Args["global"].Bool }
 
 // manyReplicas gives an end that may have more than one replica, the receiver
 // first; nil where every end has one.
@@ -79,7 +85,7 @@ type division struct {
 // divide notes which services' replicas divide the budget of an obligation that
 // has one side left. With both sides left every end has one replica.
 func (v *verdicts) divide(o *obligation, t *typedCall) {
-	if t.ir.Args[t.act.decl.Scope].Str == "pod" {
+	if global(t) || t.ir.Args[t.act.decl.Scope].Str == "pod" {
 		return
 	}
 	var holders []*graph.Service
@@ -115,6 +121,11 @@ func (v *verdicts) reportDivided() {
 		})
 		most, args := d.holders[0], d.call.ir.Args
 		name := d.call.act.decl.Name
+		if max := args["max"]; name == "concurrency_limit" && max.Int < int64(most.MaxReplicas) {
+			v.c.bag.Errorf(place(max, d.call.ir.At), BadValue, "a maximum of %d leaves less than 1 for each of the %d proxies of %s", max.Int, most.MaxReplicas, most.Name).
+				WithNote(most.At, "%s has %s", most.Name, replicaText(most))
+			continue
+		}
 		if burst := args["burst"]; burst.Int > 0 && burst.Int < int64(most.MaxReplicas) {
 			v.c.bag.Errorf(place(burst, d.call.ir.At), BadValue, "a burst of %d leaves less than 1 for each of the %d proxies of %s", burst.Int, most.MaxReplicas, most.Name).
 				WithHint("a burst of %d gives each 1; without burst it is one second's rate", most.MaxReplicas).

@@ -101,7 +101,7 @@ func sideText(d *ir.ActionDecl, side ir.DeclSide) string {
 		if d.Wraps {
 			return "at the callers only, where the whole request is seen, every attempt of it included"
 		}
-		if slices.Contains(d.Writes, "upstream.version") {
+		if touches("upstream", d.Writes) {
 			return "at the callers only, because at the receiver one pod is left to choose"
 		}
 		return "at the callers only, because they make the connection"

@@ -42,7 +42,7 @@ func TestDocExamples(t *testing.T) {
 func TestDocSaysWhereAndWhy(t *testing.T) {
 	text, _ := Doc("rate_limit")
 	for _, want := range []string{
-		"rate_limit(rate: rate, burst: int = 0, scope: enum(", "Admits at most", "phase     quota",
+		"rate_limit(\n    rate: rate,\n    burst: int = 0,\n    scope: enum(", "Admits at most", "phase     quota",
 		"http, grpc, tcp: at the receiver, or at all its callers", "ends ", "state ", "std/traffic.adm:",
 	} {
 		if !strings.Contains(text, want) {

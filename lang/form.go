@@ -38,6 +38,7 @@ func (c *checker) settle(p *policy) {
 		return
 	}
 	p.live = live
+	c.reverseAllow(p)
 	if len(live) > 0 {
 		c.unusedArguments(p, live)
 	}
@@ -218,7 +219,8 @@ func (c *checker) fold(p *policy) ([]liveEdge, bool) {
 			maps.Copy(c.terms, cond.residuals.terms)
 		}
 	}
-	if ok && len(live) == 0 && len(p.edges) > 0 {
+	onlyAllows := !slices.ContainsFunc(p.calls, func(t *typedCall) bool { return t.act.decl.Name != allowAction })
+	if ok && len(live) == 0 && len(p.edges) > 0 && !onlyAllows {
 		c.bag.Warnf(p.when.Expr.At, AlwaysFalse, "the condition is false on every call that policy %s matches", p.ir.Name)
 	}
 	return live, ok

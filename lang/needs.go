@@ -14,19 +14,27 @@ import (
 
 // provided are the parts that an action can provide. A condition that reads
 // one, or a key of it, needs it.
-var provided = []string{"jwt.claims"}
+var provided = []string{"jwt.claims", "trace.span"}
 
 // needs gives what an obligation reads that another has to provide.
 func needs(o *obligation) []string {
 	var out []string
 	for _, part := range provided {
-		reads := func(p string) bool { return covers(part, p) }
-		declared := func(t *typedCall) bool { return slices.ContainsFunc(t.act.decl.Needs, reads) }
-		if slices.ContainsFunc(o.reads, reads) || slices.ContainsFunc(o.acts, declared) {
+		if readsPart(o, part) || slices.ContainsFunc(o.acts, func(t *typedCall) bool { return needsPart(t, part) }) {
 			out = append(out, part)
 		}
 	}
 	return out
+}
+
+// readsPart reports whether a condition of an obligation reads a part, or a key
+// of it.
+func readsPart(o *obligation, part string) bool {
+	return slices.ContainsFunc(o.reads, func(r string) bool { return covers(part, r) })
+}
+
+func needsPart(t *typedCall, part string) bool {
+	return slices.ContainsFunc(t.act.decl.Needs, func(r string) bool { return covers(part, r) })
 }
 
 // needs joins the readers of one port to their providers.
@@ -34,6 +42,9 @@ func (j *joiner) needs(group []*obligation) {
 	for _, reader := range group {
 		for _, part := range needs(reader) {
 			if j.circular(reader, part) {
+				continue
+			}
+			if p := provider(reader, part); p != nil && j.inTime(reader, reader, p, part) {
 				continue
 			}
 			left := slices.Clone(reader.calls)
@@ -61,7 +72,7 @@ func (j *joiner) needs(group []*obligation) {
 // condition would decide whether there is anything to read.
 func (j *joiner) circular(o *obligation, part string) bool {
 	p := provider(o, part)
-	if p == nil {
+	if p == nil || !readsPart(o, part) {
 		return false
 	}
 	if !j.told(o.policy, part) {
@@ -76,7 +87,7 @@ func (j *joiner) circular(o *obligation, part string) bool {
 // inTime reports actions that act before there is anything to read.
 func (j *joiner) inTime(reader, from *obligation, p *typedCall, part string) bool {
 	for _, t := range reader.acts {
-		if !t.act.decl.Wraps && t.ir.Rank > p.ir.Rank {
+		if !t.act.decl.Wraps && t.ir.Rank > p.ir.Rank || !readsPart(reader, part) && !needsPart(t, part) {
 			continue
 		}
 		if !j.told(reader.policy, part) {

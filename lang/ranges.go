@@ -33,6 +33,23 @@ var valueRules = map[string][]valueRule{
 	"set_header":      {changedHeader, changedValue},
 	"append_header":   {changedHeader, changedValue},
 	"remove_header":   {changedHeader},
+
+	"ext_authz":         {hostPort("address"), durationPositive("timeout")},
+	"cors":              {listNotEmpty("origins"), anyOrigin},
+	"concurrency_limit": {intAtLeast("max", 1)},
+	"bandwidth_limit":   {intAtLeast("limit", 1)},
+	"max_body":          {intAtLeast("size", 0)},
+	"rewrite":           {oneGiven("rewrite", "prefix", "host"), prefixForm},
+	"redirect":          {oneGiven("redirect", "host", "path"), redirectStatus},
+	"respond":           {intBetween("status", 200, 599)},
+	"compress":          {listNotEmpty("types")},
+	"mirror":            {versionName, shareAboveZero("share")},
+	"lb":                {hashKey},
+	"hedge":             {durationPositive("after")},
+	"outlier_detection": {intAtLeast("errors", 1), durationPositive("interval"), durationPositive("eject")},
+	"metric":            {metricName},
+	"trace":             {shareAboveZero("share")},
+	"tag":               {notEmpty("name")},
 }
 
 // place is where a value is written, else the call.

@@ -291,7 +291,7 @@ func wayOut(o *ir.Obligation, rule string) string {
 
 // versions: an action that chooses a version needs the receiver to have it.
 func (v *verdicts) versions(o *obligation, t *typedCall) {
-	if !slices.Contains(t.writes, "upstream.version") || v.complained(t.act.decl.Name+" "+o.ir.Receiver.NodeName()) {
+	if len(versionsOf(t.ir.Args)) == 0 || !touches("upstream", t.writes) || v.complained(t.act.decl.Name+" "+o.ir.Receiver.NodeName()) {
 		return
 	}
 	s, ok := o.ir.Receiver.(*graph.Service)
@@ -316,7 +316,7 @@ func (v *verdicts) versions(o *obligation, t *typedCall) {
 	}
 }
 
-// versionsOf gives the versions that the arguments of route or split name.
+// versionsOf gives the versions that the arguments of route, mirror or split name.
 func versionsOf(args map[string]ir.Value) []string {
 	if v, ok := args["version"]; ok {
 		return []string{v.Str}

@@ -24,6 +24,7 @@ type lowering struct {
 // lowerings is every action this backend knows.
 var lowerings = map[string]*lowering{
 	"deny":            {http: denyHTTP, tcp: denyTCP},
+	"allow":           {http: allowHTTP, tcp: denyTCP},
 	"rate_limit":      {http: rateLimitHTTP, tcp: rateLimitTCP},
 	"set_header":      {http: setHeader, writes: headerWritten, commutes: requestOnly},
 	"append_header":   {http: appendHeader, writes: headerWritten, commutes: requestOnly},

@@ -11,6 +11,8 @@ import (
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	directv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/direct_response/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+
+	"admc.dev/admc/lang/ir"
 )
 
 // grpcCodes in the order of their numbers (google.rpc.Code).
@@ -43,6 +45,15 @@ func denyHTTP(h *httpChain, c *call) {
 		reply.StatusCode = u32(uint32(c.num("status")))
 	}
 	h.replies = append(h.replies, reply)
+}
+
+// allowHTTP: allow() refuses as deny() does. Its rule holds where the condition of
+// the policy does not.
+func allowHTTP(h *httpChain, c *call) {
+	refuse, action := *c, *c.Action
+	action.Args = map[string]ir.Value{"status": {Kind: ir.Int, Int: 403}, "body": {Kind: ir.String}, "code": {Kind: ir.String, Str: "PERMISSION_DENIED"}}
+	refuse.Action = &action
+	denyHTTP(h, &refuse)
 }
 
 // denyTCP closes the connection as soon as it is accepted. It ends the filter

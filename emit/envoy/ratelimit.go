@@ -40,6 +40,10 @@ func rateLimitTCP(t *tcpChain, c *call) {
 // fill_interval, so a budget of n events in a period is just that, without
 // rounding.
 func (a *adm) bucket(c *call) *typev3.TokenBucket {
+	if c.Args["global"].Bool {
+		a.cannot(c.Action, "rate_limit with global: true")
+		return nil
+	}
 	b := layout.BudgetOf(c.Action, c.rule.Replicas)
 	if b.Burst < 1 {
 		a.cannot(c.Action, "a burst of %d for %d replicas: each of them gets less than one request", c.num("burst"), c.rule.Replicas)

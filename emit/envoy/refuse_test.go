@@ -46,6 +46,7 @@ func TestRefused(t *testing.T) {
 		{"a key set nowhere", "http", []policy{do("p", act("jwt", args{"issuer": str("i"), "jwks_uri": str("file:///keys")}))}, `a key set at "file:///keys"`},
 		{"too many combinations", "http", many, "more than 64 combinations"},
 		{"too many filter chains", "tcp", streams, "more than 6 conditional policies"},
+		{"a global budget", "http", []policy{do("p", act("rate_limit", args{"rate": rate(10, time.Second), "global": boolean(true)}))}, "rate_limit with global: true"},
 		{"a place between two wrappers", "http", []policy{do("p", act("timeout", args{"after": dur(time.Second)})), do("q", act("retry", nil)),
 			{name: "r", front: []string{"q"}, actions: []*ir.Action{act("deny", nil)}}}, "deny between wrappers: before retry of policy q and within timeout of policy p"},
 		{"an expression that Envoy has not", "http", []policy{{name: "p", when: list, actions: []*ir.Action{act("deny", nil)}}}, "a condition with"},

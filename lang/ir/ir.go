@@ -228,8 +228,10 @@ func (o *Obligation) ID() string {
 type Edge struct {
 	Sender graph.Node
 	Call   *graph.Call
-	// Cond is what is left of the policy's condition on this edge after
-	// folding; nil when the policy always applies.
+	// Cond says when the actions act: what is left of the policy's condition on
+	// this edge after folding, and what a higher priority took. nil: always. For
+	// allow, which refuses where the policy's condition does not hold, it is the
+	// negation.
 	Cond *Condition
 }
 
