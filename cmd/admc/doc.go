@@ -38,7 +38,7 @@ example.`,
 				return nil
 			}
 			if text, ok := lang.Doc(args[0]); ok {
-				fmt.Fprint(io.out, text)
+				fmt.Fprint(io.out, text, planesText(args[0]))
 				return nil
 			}
 			if c := findCode(args[0]); c != nil {
@@ -52,6 +52,18 @@ example.`,
 			return err
 		},
 	}
+}
+
+// planesText says which data plane can do an action, on which protocols.
+func planesText(action string) string {
+	var names []string
+	for _, p := range envoy.Does(action) {
+		names = append(names, string(p))
+	}
+	if len(names) == 0 {
+		return "  compiled  by no data plane yet: a program that uses it can be checked, and compiling it is an error\n"
+	}
+	return fmt.Sprintf("  compiled  for envoy: %s\n", strings.Join(names, ", "))
 }
 
 // codes is every diagnostic code of the compiler.

@@ -146,7 +146,7 @@ func explain(g *graph.Graph, a solver.Assigned) explained {
 	}
 	for _, act := range o.Actions {
 		x.Actions = append(x.Actions, act.Name())
-		if act.Decl.State == "counter" {
+		if act.Args["rate"].Kind == ir.Rate && !act.Args["global"].Bool {
 			x.Budgets = append(x.Budgets, budgets(g, act, x.On)...)
 		}
 	}
