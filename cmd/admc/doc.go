@@ -17,13 +17,14 @@ import (
 )
 
 func newDoc(io streams) *cobra.Command {
-	return &cobra.Command{
+	var matrix bool
+	cmd := &cobra.Command{
 		Use:   "doc [ACTION|CODE]",
 		Short: "Print what an action does and where it may run, or what a diagnostic means",
 		Long: `Without an argument it lists the actions. With the name of an action it prints
 its signature, its documentation and the facts that its placement is derived
 from. With the code of a diagnostic it prints what it means, a bad and a good
-example.`,
+example. --matrix says of every pair of actions whether they commute, and why.`,
 		Example: `  admc doc rate_limit
   admc doc unknown-argument`,
 		Args: cobra.MaximumNArgs(1),
@@ -31,6 +32,13 @@ example.`,
 			return docNames(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
+			if matrix {
+				if len(args) > 0 {
+					return fmt.Errorf("--matrix is of all actions; leave %q out", args[0])
+				}
+				fmt.Fprint(io.out, lang.Matrix())
+				return nil
+			}
 			if len(args) == 0 {
 				for _, name := range lang.ActionNames() {
 					fmt.Fprintln(io.out, name)
@@ -52,6 +60,8 @@ example.`,
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&matrix, "matrix", false, "print which pairs of actions commute, as Markdown")
+	return cmd
 }
 
 // planesText says which data plane can do an action, on which protocols.

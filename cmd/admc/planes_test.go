@@ -68,3 +68,20 @@ func exampleOf(t *testing.T, action string) string {
 	}
 	return strings.Join(example, "\n")
 }
+
+// TestMatrixIsCurrent holds docs/matrix.md to what the prelude says.
+func TestMatrixIsCurrent(t *testing.T) {
+	const path = "../../docs/matrix.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(lang.Matrix()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(text) != lang.Matrix() {
+		t.Errorf("%s is not what `admc doc --matrix` prints: run go test ./cmd/admc -run MatrixIsCurrent -update", path)
+	}
+}
