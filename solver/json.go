@@ -39,6 +39,7 @@ type admFile struct {
 
 type obligationFile struct {
 	Policy   string   `json:"policy"`
+	Part     string   `json:"part,omitempty"` // as ir.Obligation.Part
 	Receiver string   `json:"receiver"`
 	Port     int      `json:"port"`
 	Senders  []string `json:"senders"`
@@ -93,7 +94,7 @@ func compareIDs(a, b *ir.Obligation) int {
 // file is an obligation's entry; here collects what each ADM enforces.
 func (a *Assigned) file(here map[string][]string) obligationFile {
 	o := a.Obligation
-	f := obligationFile{Policy: o.Policy.Name, Receiver: o.Receiver.NodeName(), Port: o.Port, Senders: []string{}, Side: a.Side.String(), Reason: a.Reason}
+	f := obligationFile{Policy: o.Policy.Name, Part: o.Part, Receiver: o.Receiver.NodeName(), Port: o.Port, Senders: []string{}, Side: a.Side.String(), Reason: a.Reason}
 	for _, e := range o.Edges {
 		f.Senders = append(f.Senders, e.Sender.NodeName())
 	}
