@@ -49,7 +49,8 @@ const (
 	OrderCycle    diag.Code = "order-cycle"
 	Overruled     diag.Code = "overruled"
 
-	RefusesNothing diag.Code = "refuses-nothing"
+	RefusesNothing   diag.Code = "refuses-nothing"
+	PlaintextCallers diag.Code = "plaintext-callers"
 )
 
 // Codes documents them. The examples are checked against testdata/shop.yaml,
@@ -387,5 +388,12 @@ policy b { on checkout -> cart  timeout(2s) }
 	Bad: `policy a { on search -> geo  allow() }
 `,
 	Good: `policy a { on * -> cart  when { source.service == "checkout" }  allow() }
+`,
+}, {
+	Code:    PlaintextCallers,
+	Summary: "An action that needs both ends of a call, such as mtls, leaves out callers of its receiver.",
+	Bad: `policy a { on checkout -> cart  mtls() }
+`,
+	Good: `policy a { on * -> cart  mtls() }
 `,
 }}

@@ -121,26 +121,29 @@ func (c *checker) reportCycle(path []pin) {
 	}
 }
 
-// phases gives the phases in which a policy's actions act, in their order.
-func phases(p *policy, seen map[*policy]bool) []int {
+// phases gives the phases in which a policy's actions act, in their order. known
+// has those that are worked out, and nil for those that are being worked out.
+func phases(p *policy, known map[*policy][]int) []int {
+	if out := known[p]; out != nil {
+		return out
+	}
 	out := make([]int, len(p.calls))
 	for i, t := range p.calls {
 		out[i] = int(t.act.decl.Phase)
 	}
-	if seen[p] {
+	if _, underway := known[p]; underway {
 		return out // pinned from both sides: what is written is enough
 	}
-	seen[p] = true
-	defer delete(seen, p)
+	known[p] = nil
 	for _, q := range p.behind {
-		if of := phases(q, seen); len(of) > 0 && !q.wraps() {
+		if of := phases(q, known); len(of) > 0 && !q.wraps() {
 			for i := range out {
 				out[i] = max(out[i], of[len(of)-1])
 			}
 		}
 	}
 	for _, q := range p.ahead {
-		if of := phases(q, seen); len(of) > 0 {
+		if of := phases(q, known); len(of) > 0 {
 			for i := range out {
 				out[i] = min(out[i], of[0])
 			}
@@ -153,6 +156,7 @@ func phases(p *policy, seen map[*policy]bool) []int {
 			}
 		}
 	}
+	known[p] = out
 	return out
 }
 
@@ -168,8 +172,9 @@ func rank(policies []*policy) {
 	}
 	queues := map[*policy]*queue{}
 	var ready []*queue
+	known := map[*policy][]int{}
 	for _, p := range policies {
-		queues[p] = &queue{p: p, phases: phases(p, map[*policy]bool{})}
+		queues[p] = &queue{p: p, phases: phases(p, known)}
 	}
 	for _, p := range policies {
 		for _, x := range p.then {

@@ -45,7 +45,9 @@ type stuckAt struct {
 func (v *verdicts) judge(o *obligation) {
 	o.ir.May = ir.Ingress | ir.Egress
 	v.external(o)
-	if !o.ir.Both {
+	if o.ir.Both {
+		v.plaintext(o)
+	} else {
 		v.actions(o)
 		v.annotations(o)
 		v.attributes(o)
@@ -183,6 +185,19 @@ func (v *verdicts) identity(o *obligation) {
 	}
 	v.exclude(o, ir.Ingress, ruleIdentity, left.At, "%s%s calls %s too and is left out, and the receiver can't tell its callers apart (identity: none)",
 		left.From.NodeName(), others, portName(o.ir))
+}
+
+// plaintext warns of callers that an action at both ends leaves out: nothing
+// changes for them, and they prove nothing about themselves.
+func (v *verdicts) plaintext(o *obligation) {
+	all := v.c.idx.callers[o.key]
+	out := slices.IndexFunc(all, func(n int32) bool { _, in := slices.BinarySearch(o.calls, n); return !in })
+	if out < 0 || v.complained("plaintext") {
+		return
+	}
+	left := v.c.g.Calls[all[out]]
+	v.c.bag.Warnf(o.acts[0].ir.At, PlaintextCallers, "%s of policy %s leaves out %s, which goes on in plaintext", o.acts[0].act.decl.Name, v.p.ir.Name, callName(left)).
+		WithNote(left.At, "the call is here")
 }
 
 func (v *verdicts) sameCondition(o *obligation) {
