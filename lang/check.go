@@ -56,6 +56,7 @@ func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *i
 	out := c.program()
 	c.requires(c.rules)
 	c.unusedLets()
+	out.Tests = c.tests(c.testNodes)
 	return out
 }
 
@@ -78,6 +79,8 @@ type checker struct {
 	settled map[settled]bool // conflicts that priorities decide
 	// matches are the calls of `on` items, by their text, in the order of ports.
 	matches map[string][]int32
+
+	testNodes []*syntax.Test // as declared
 }
 
 // identity refuses the kinds of proof that no data plane can give yet.
@@ -124,7 +127,7 @@ func (c *checker) declare(files []*syntax.File) {
 				requires[d.Name.Name] = d
 				c.rules = append(c.rules, d)
 			case *syntax.Test:
-				c.notYet(d.Title.At, "test")
+				c.testNodes = append(c.testNodes, d)
 			}
 		}
 	}

@@ -51,11 +51,16 @@ const (
 
 	RefusesNothing   diag.Code = "refuses-nothing"
 	PlaintextCallers diag.Code = "plaintext-callers"
+
+	NoExpectation diag.Code = "no-expectation"
+	UnknownCall   diag.Code = "unknown-call"
+	AmbiguousCall diag.Code = "ambiguous-call"
+	BadRequest    diag.Code = "bad-request"
 )
 
 // Codes documents them. The examples are checked against testdata/shop.yaml,
 // unless one names a graph.
-var Codes = slices.Concat(checkCodes, celCodes)
+var Codes = slices.Concat(checkCodes, testCodes, celCodes)
 
 var checkCodes = []diag.CodeDoc{{
 	Code:    DuplicateName,
@@ -349,7 +354,7 @@ require audited { on * -> geo  has access_log }
 `,
 }, {
 	Code:    UnknownPolicy,
-	Summary: "An annotation names a policy that is not in the program.",
+	Summary: "An annotation or a test names a policy that is not in the program.",
 	Bad: `@before(cuont)
 policy cut { on search -> geo  fault(abort: 503) }
 policy count { on search -> geo  rate_limit(5/s) }

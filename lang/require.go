@@ -64,8 +64,8 @@ func (c *checker) requiredCalls(r *syntax.Require) (calls []int32, whole bool) {
 	return calls, whole
 }
 
-// A deed is an action that a policy does on a call.
-type deed struct {
+// A doing is an action that a policy does on a call.
+type doing struct {
 	o    *obligation
 	cond *ir.Condition
 	call *typedCall
@@ -76,8 +76,8 @@ type deedKey struct {
 	action string
 }
 
-// counts says why a deed does not satisfy a rule; "" when it does.
-func (d deed) counts() string {
+// counts says why a doing does not satisfy a rule; "" when it does.
+func (d doing) counts() string {
 	switch {
 	case d.cond != nil:
 		return "only under the condition " + d.cond.Text
@@ -88,7 +88,7 @@ func (d deed) counts() string {
 }
 
 // deeds gives what policies do, of the actions that the rules name.
-func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]deed {
+func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]doing {
 	wanted := map[string]bool{}
 	for _, r := range rules {
 		for _, all := range r.Any {
@@ -97,7 +97,7 @@ func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]deed {
 			}
 		}
 	}
-	done := map[deedKey][]deed{}
+	done := map[deedKey][]doing{}
 	for _, p := range c.policies {
 		for _, o := range p.obligations {
 			for _, t := range o.acts {
@@ -106,7 +106,7 @@ func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]deed {
 				}
 				for i, n := range o.calls {
 					key := deedKey{n, t.act.decl.Name}
-					done[key] = append(done[key], deed{o, o.ir.Edges[i].Cond, t})
+					done[key] = append(done[key], doing{o, o.ir.Edges[i].Cond, t})
 				}
 			}
 		}
@@ -129,7 +129,7 @@ type near struct {
 	text string
 }
 
-func (c *checker) require(r *syntax.Require, done map[deedKey][]deed) {
+func (c *checker) require(r *syntax.Require, done map[deedKey][]doing) {
 	calls, whole := c.requiredCalls(r)
 	if whole && len(calls) == 0 {
 		c.bag.Warnf(r.Name.At, NoEdges, "require %s matches no call of the graph", r.Name.Name)
@@ -160,12 +160,12 @@ func (c *checker) require(r *syntax.Require, done map[deedKey][]deed) {
 
 // lacking gives the actions that the alternative which is nearest to hold on a
 // call lacks there; none when one holds.
-func lacking(r *syntax.Require, call int32, done map[deedKey][]deed) []string {
+func lacking(r *syntax.Require, call int32, done map[deedKey][]doing) []string {
 	var fewest []string
 	for i, all := range r.Any {
 		var missing []string
 		for _, name := range all {
-			does := func(d deed) bool { return d.counts() == "" }
+			does := func(d doing) bool { return d.counts() == "" }
 			if !slices.ContainsFunc(done[deedKey{call, name.Name}], does) && !slices.Contains(missing, name.Name) {
 				missing = append(missing, name.Name)
 			}
@@ -190,7 +190,7 @@ func (c *checker) reportLack(r *syntax.Require, l *lack) {
 
 // nearest says which policy comes nearest to doing an action on a call, and why
 // it does not count; "" when no policy has the action.
-func (c *checker) nearest(name string, call int32, done map[deedKey][]deed) (diag.Span, string) {
+func (c *checker) nearest(name string, call int32, done map[deedKey][]doing) (diag.Span, string) {
 	for _, d := range done[deedKey{call, name}] {
 		if why := d.counts(); why != "" {
 			at := d.call.ir.At

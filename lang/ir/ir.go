@@ -24,6 +24,7 @@ type Program struct {
 	Obligations []*Obligation // sorted by policy, receiver, port
 	Rows        []*Row
 	Actions     []*ActionDecl // the prelude's and the user's, sorted by Name
+	Tests       []*Test       // as written, file by file
 }
 
 // A Policy as written, after its calls are typed.

@@ -328,12 +328,13 @@ type Request struct {
 }
 
 // Expect = "expect" ( "pass" | "deny" [ int ] | "status" int | "route" string
-// | "header" string string ) [ "x" int ] [ "by" ident ] .
+// | "header" string string [ "of" ( "request" | "response" ) ] ) [ "x" int ] [ "by" ident ] .
 type Expect struct {
 	Base
 	Comments
 	Kind  Ident      // pass, deny, status, route, header
 	Args  []*Literal // as Kind takes them
+	Of    *Ident     // header: nil means the request's
 	Times *Literal
 	By    *Ident
 }

@@ -144,7 +144,8 @@ func (p *parser) literal(k Kind, what string) *Literal {
 var expectWords = []string{"pass", "deny", "status", "route", "header"}
 
 // expectation reads "expect" ( "pass" | "deny" [ int ] | "status" int
-// | "route" string | "header" string string ) [ "x" int ] [ "by" ident ] .
+// | "route" string | "header" string string [ "of" ( "request" | "response" ) ] )
+// [ "x" int ] [ "by" ident ] .
 func (p *parser) expectation() *Expect {
 	e := &Expect{Comments: p.commentsAt()}
 	start := p.tok.start
@@ -188,6 +189,14 @@ func (p *parser) expectArgs(e *Expect) {
 	case "header":
 		p.next()
 		e.Args = append(e.Args, p.wantString("a header's name in double quotes"), p.wantString("a header's value in double quotes"))
+		if p.tok.is("of") && p.peek().kind != tokArrow && !p.failed {
+			p.next()
+			id := p.ident("request or response")
+			if e.Of = &id; !p.failed && id.Name != "request" && id.Name != "response" {
+				p.report(id.At, UnexpectedToken, "found %q, expected request or response", clip(id.Name))
+				p.failures++
+			}
+		}
 	default:
 		d := p.fail(p.here(), UnknownKeyword, "found %q, expected pass, deny, status, route or header", clip(e.Kind.Name))
 		if meant := diag.Suggest(e.Kind.Name, expectWords); meant != "" {

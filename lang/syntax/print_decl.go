@@ -276,6 +276,11 @@ func (p *printer) testLine(n Node) {
 			p.space = true
 			p.leaf(a, a.Raw)
 		}
+		if n.Of != nil {
+			p.glue(" of")
+			p.space = true
+			p.leaf(n.Of, n.Of.Name)
+		}
 		p.times(n.Times)
 		if n.By != nil {
 			p.glue(" by")

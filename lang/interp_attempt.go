@@ -1,0 +1,180 @@
+package lang
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	exprpb "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
+
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/ir"
+)
+
+// An attempt is one way of a request through the policies to the receiver and
+// back.
+type attempt struct {
+	*exchange
+	msg     message
+	decided map[*rule]bool
+	version string
+	delay   time.Duration // that policies added
+	connect time.Duration // how long a policy waits for the connection; 0: for ever
+	answer  *reply        // nil: none yet
+	acted   map[*rule]bool
+}
+
+// attempt makes one. The policies that nothing before them can change are
+// decided at its start; the others just before their first action, and never
+// when the request ends before.
+func (x *exchange) attempt() reply {
+	a := &attempt{exchange: x, decided: map[*rule]bool{}, acted: map[*rule]bool{}, msg: x.msg}
+	a.msg.headers = x.msg.headers.Clone()
+	for _, r := range x.on.rules {
+		if r.first != nil && !r.late {
+			a.decide(r)
+		}
+	}
+	for _, c := range x.on.acts {
+		if a.decide(c.rule) && c.deed.request != nil {
+			if c.deed.request(a, c); a.answer != nil {
+				break
+			}
+		}
+	}
+	if a.answer == nil {
+		a.reach()
+	}
+	for _, c := range slices.Backward(x.on.acts) {
+		if a.decided[c.rule] && c.deed.response != nil {
+			c.deed.response(a, c)
+		}
+	}
+	for r := range a.acted {
+		x.res.Hits[r.policy.Name]++
+	}
+	a.answer.Delay += a.delay
+	return *a.answer
+}
+
+// reach hands the request to the receiver.
+func (a *attempt) reach() {
+	x := a.exchange
+	got := Answer{}
+	if a.plane() == graph.HTTP {
+		got.Status = 200
+	}
+	arrival := Arrival{Attempt: x.res.Attempts, Version: a.version, Path: a.msg.path, Headers: a.msg.headers}
+	if x.req.Receiver != nil {
+		got = x.req.Receiver(arrival)
+	}
+	got.Headers = got.Headers.Clone()
+	if a.connect > 0 && got.Connect > a.connect {
+		got = Answer{Failure: "connect-failure", Delay: a.connect, Headers: Headers{}}
+	}
+	if got.Failure == "connect-failure" || got.Failure == "refused-stream" {
+		got.Headers = Headers{}
+	} else {
+		x.res.Reached, x.res.Arrival = true, arrival
+	}
+	if got.Failure != "" {
+		got.Status = a.localStatus(503)
+	}
+	a.answer = &reply{Answer: got}
+}
+
+// localStatus is a proxy's own answer with an HTTP status, as the caller sees
+// it.
+func (a *attempt) localStatus(status int) int {
+	switch a.plane() {
+	case graph.GRPC:
+		return grpcOf(status)
+	case graph.TCP:
+		return 0
+	}
+	return status
+}
+
+// end answers the request for an action.
+func (a *attempt) end(c *act, status int, body string) {
+	a.answer = &reply{Answer{Status: status, Headers: Headers{}, Body: body}, c}
+}
+
+// acts notes that an action acted.
+func (a *attempt) acts(c *act, part, format string, args ...any) {
+	a.acted[c.rule] = true
+	a.note(c, part, format, args...)
+}
+
+// peek gives the wrappers' conditions the claims of a token that one of the
+// attempts will find valid.
+func (a *attempt) peek() {
+	for _, c := range a.on.acts {
+		if c.deed.claims != nil && a.decide(c.rule) {
+			if claims, why := c.deed.claims(a, c); why == "" {
+				a.msg.claims = claims
+			}
+		}
+	}
+}
+
+// decide says whether a policy applies to the request. It is asked once for each
+// attempt, so that all actions of a policy agree.
+func (a *attempt) decide(r *rule) bool {
+	yes, known := a.decided[r]
+	if !known {
+		yes = r.policy.Sample >= 1 || drawn(r.policy.Name, r.policy.Sample, a.msg.headers.Get("x-request-id"))
+		yes = yes && (r.cond == nil || a.holds(r.cond))
+		a.decided[r] = yes
+	}
+	return yes
+}
+
+// holds evaluates a condition as the proxy would: the expression that the proxy
+// gets, over the attributes that it has. It can't fail; if it does, the lowering
+// of conditions is wrong.
+func (a *attempt) holds(c *ir.Condition) bool {
+	p := a.in.programs[c]
+	if p == nil {
+		var err error
+		p, err = parserEnv().Program(cel.ParsedExprToAst(&exprpb.ParsedExpr{Expr: c.Expr, SourceInfo: &exprpb.SourceInfo{}}))
+		if err != nil {
+			panic("condition " + c.Text + ": " + err.Error())
+		}
+		a.in.programs[c] = p
+	}
+	v, _, err := p.Eval(a.attributes())
+	if err != nil {
+		panic("condition " + c.Text + ": " + err.Error())
+	}
+	yes, ok := v.Value().(bool)
+	if !ok {
+		panic("condition " + c.Text + " is no bool")
+	}
+	return yes
+}
+
+// attributes is the request in Envoy's names.
+func (a *attempt) attributes() map[string]any {
+	urlPath, query, _ := strings.Cut(a.msg.path, "?")
+	headers := make(map[string]string, len(a.msg.headers))
+	for name := range a.msg.headers {
+		headers[name] = a.msg.headers.Get(name)
+	}
+	metadata := map[string]any{}
+	if a.msg.claims != nil {
+		metadata[ir.JWTMetadata] = map[string]any{ir.JWTPayload: a.msg.claims}
+	}
+	from, to := a.source(), a.destination()
+	return map[string]any{
+		"request": map[string]any{
+			"path": a.msg.path, "url_path": urlPath, "query": query, "host": a.msg.host, "method": a.msg.method,
+			"scheme": "http", "headers": headers, "time": Epoch.Add(a.at),
+		},
+		"source":      map[string]any{"address": from.String(), "port": int64(from.Port())},
+		"destination": map[string]any{"address": to.String(), "port": int64(to.Port())},
+		"connection":  map[string]any{"mtls": a.req.MTLS, "requested_server_name": a.req.SNI},
+		"metadata":    map[string]any{"filter_metadata": metadata},
+	}
+}
