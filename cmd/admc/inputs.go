@@ -36,12 +36,18 @@ type inputFlags struct {
 }
 
 func (f *inputFlags) register(cmd *cobra.Command) {
+	f.registerProgram(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.engine, "engine", "", "the engine of the integer program: "+strings.Join(solver.Engines(), " or ")+" (default "+solver.Engines()[0]+")")
+	fl.StringVar(&f.minimise, "minimise", "", "what is made fewest: adms, proxies (weighted by replicas) or cost (by the graph's cost) (default adms)")
+}
+
+// registerProgram adds the flags of commands that need no placement.
+func (f *inputFlags) registerProgram(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	f.flags = fl
 	fl.StringVar(&f.config, "config", "", "the admc.yaml to use (default: the nearest one here or above)")
 	fl.StringVarP(&f.graph, "graph", "g", "", "the service graph (default: graph.yaml beside the policies)")
-	fl.StringVar(&f.engine, "engine", "", "the engine of the integer program: "+strings.Join(solver.Engines(), " or ")+" (default "+solver.Engines()[0]+")")
-	fl.StringVar(&f.minimise, "minimise", "", "what is made fewest: adms, proxies (weighted by replicas) or cost (by the graph's cost) (default adms)")
 	fl.BoolVar(&f.strict, "strict", false, "warnings are errors")
 }
 

@@ -4,7 +4,7 @@
 //
 // It is offline: it reads files and writes files. Its exit status is 0 when all
 // is well, warnings included; 1 when the input has errors (with --strict,
-// warnings) or --check finds differences; 2 when it was called wrongly or the
+// warnings), --check finds differences or a test fails; 2 when it was called wrongly or the
 // world failed.
 package main
 

@@ -15,6 +15,7 @@ import (
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang"
 	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
 	"admc.dev/admc/lang/syntax"
 	"admc.dev/admc/solver"
 )
@@ -44,15 +45,7 @@ func compile(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, *e
 
 // place is the front half: from sources to a verified placement, laid out.
 func place(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, error) {
-	g := graph.Load(in.graph, bag)
-	var files []*syntax.File
-	for _, src := range in.policies {
-		files = append(files, syntax.Parse(src, bag))
-	}
-	if bag.HasErrors() {
-		return nil, nil
-	}
-	prog := lang.Check(files, g, bag)
+	prog, g := checked(in, bag)
 	if bag.HasErrors() || ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -61,6 +54,20 @@ func place(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, erro
 		return nil, err
 	}
 	return layout.New(g, prog, pl, in.header()), nil
+}
+
+// checked is the program before it is placed; after errors in the bag it is not
+// to be used.
+func checked(in *inputs, bag *diag.Bag) (*ir.Program, *graph.Graph) {
+	g := graph.Load(in.graph, bag)
+	var files []*syntax.File
+	for _, src := range in.policies {
+		files = append(files, syntax.Parse(src, bag))
+	}
+	if bag.HasErrors() {
+		return nil, nil
+	}
+	return lang.Check(files, g, bag), g
 }
 
 // backends is the table of what is emitted, in order: kube reads what envoy

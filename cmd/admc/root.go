@@ -11,6 +11,7 @@ import (
 var commands = []func(streams) *cobra.Command{
 	newCompile,
 	newCheck,
+	newTest,
 	newExplain,
 	newFmt,
 	newDoc,
@@ -27,7 +28,7 @@ a service has only if some policy needs one), and writes what you check in:
 Kubernetes manifests, an Envoy configuration for each proxy, redirect objects.
 
 Exit status: 0 fine (warnings included); 1 errors in the input, with --strict
-warnings too, or differences found by --check; 2 usage or environment.`,
+warnings too, differences found by --check, a test that fails; 2 usage or environment.`,
 		Example: `  admc compile -g graph.yaml -o out policies/
   admc compile --check              # with an admc.yaml here or above
   admc explain --format svg > placement.svg`,
