@@ -100,9 +100,9 @@ func (x *exchange) step() bool {
 // ends there.
 func (x *exchange) begin() bool {
 	if x.on.byPath {
-		path, ok := normalPath(x.msg.path)
-		if !ok {
-			x.res.Refused = "its path has an escaped slash"
+		path, refused := normalPath(x.msg.path)
+		if refused != "" {
+			x.res.Refused = refused
 			x.res.Status = 400
 			if x.plane() == graph.GRPC {
 				x.res.Status = grpcOf(400)

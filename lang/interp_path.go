@@ -1,46 +1,99 @@
 package lang
 
-import "strings"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // normalPath gives the one spelling of a request's path that policies which
-// look at it see, and the receiver gets: dot segments resolved, slashes merged.
-// ok is false for an escaped slash, which is refused, because services differ on
-// what it means. The query stays as it is.
-func normalPath(target string) (path string, ok bool) {
+// look at it see, and the receiver gets, as Envoy normalises it: what needs no
+// escape is written without one, dot segments are resolved, then slashes merged.
+// The query stays as it is. refused says why a path has no one spelling.
+func normalPath(target string) (path, refused string) {
 	path, query, asked := strings.Cut(target, "?")
 	if !strings.HasPrefix(path, "/") {
-		return target, true // OPTIONS *
+		return target, "" // OPTIONS *
 	}
-	for _, escaped := range []string{"%2f", "%5c"} {
-		if strings.Contains(strings.ToLower(path), escaped) {
-			return target, false
+	for _, escape := range []string{"%2f", "%5c", "%00"} {
+		if strings.Contains(strings.ToLower(path), escape) {
+			return target, "its path has the escape " + escape
 		}
 	}
-	segments := strings.Split(strings.ReplaceAll(path, `\`, "/")[1:], "/")
-	var out []string
-	for i, s := range segments {
-		last := i == len(segments)-1
-		switch strings.ReplaceAll(strings.ToLower(s), "%2e", ".") {
-		case ".":
-			s = ""
-		case "..":
-			s = ""
-			if len(out) > 0 {
-				out = out[:len(out)-1]
-			}
-		}
-		if s != "" || last {
-			out = append(out, s)
-		}
-	}
-	path = "/" + strings.Join(out, "/")
+	path = mergeSlashes(resolveDots(spell(path)))
 	if asked {
 		path += "?" + query
 	}
-	return path, true
+	return path, ""
 }
 
-// readsPath: attributes that a request's path decides.
+// spell escapes what a path can't hold and nothing that is unreserved (RFC 3986,
+// section 2.3). A backslash is a slash.
+func spell(path string) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		switch {
+		case c == '%' && i+2 < len(path):
+			n, err := strconv.ParseUint(path[i+1:i+3], 16, 8)
+			if plain := byte(n); err == nil && (isAlphanumeric(plain) || strings.IndexByte("-._~", plain) >= 0) {
+				b.WriteByte(plain)
+				i += 2
+				continue
+			}
+			b.WriteByte(c)
+		case c == '\\':
+			b.WriteByte('/')
+		case strings.IndexByte("\"<>^`{|}", c) >= 0:
+			fmt.Fprintf(&b, "%%%02X", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func isAlphanumeric(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// resolveDots removes the segments "." and "..", the second with the segment
+// before it, be it empty.
+func resolveDots(path string) string {
+	segments := strings.Split(path[1:], "/")
+	var out []string
+	for i, s := range segments {
+		if s != "." && s != ".." {
+			out = append(out, s)
+			continue
+		}
+		if s == ".." && len(out) > 0 {
+			out = out[:len(out)-1]
+		}
+		if i == len(segments)-1 {
+			out = append(out, "")
+		}
+	}
+	return "/" + strings.Join(out, "/")
+}
+
+// mergeSlashes leaves a path of slashes alone with two.
+func mergeSlashes(path string) string {
+	if !strings.Contains(path, "//") {
+		return path
+	}
+	var full []string
+	for _, s := range strings.Split(path, "/") {
+		if s != "" {
+			full = append(full, s)
+		}
+	}
+	merged := "/" + strings.Join(full, "/")
+	if strings.HasSuffix(path, "/") {
+		merged += "/"
+	}
+	return merged
+}
+
+// readsPath reports whether one of the attributes hangs on a request's path.
 func readsPath(reads []string) bool {
 	for _, r := range reads {
 		switch r {

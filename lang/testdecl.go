@@ -171,9 +171,9 @@ func (c *checker) requestLine(n *syntax.Request, r *ir.TestRequest) {
 	}
 	switch service, method, ok := strings.Cut(strings.TrimPrefix(r.Path, "/"), "/"); {
 	case r.Path == "*" && r.Method == "OPTIONS":
-	case !strings.HasPrefix(r.Path, "/") || strings.ContainsFunc(r.Path, func(b rune) bool { return b <= ' ' || b == 0x7f || b == '#' }):
+	case !strings.HasPrefix(r.Path, "/") || strings.ContainsFunc(r.Path, func(b rune) bool { return b <= ' ' || b >= 0x7f || b == '#' }):
 		c.bag.Errorf(n.Path.At, BadRequest, "%s is not the path of a request", n.Path.Raw).
-			WithHint(`a path begins with a slash, has no space and no fragment: "/items?q=a%%20b"`)
+			WithHint(`a path begins with a slash and has no fragment; what is not ASCII is escaped: "/items?q=a%%20b"`)
 	case grpc && (!ok || service == "" || method == "" || strings.ContainsAny(method, "/?")):
 		c.bag.Errorf(n.Path.At, BadRequest, "%s is not the path of a gRPC request", n.Path.Raw).WithHint(`it is "/package.Service/Method"`)
 	}
