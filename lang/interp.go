@@ -79,8 +79,8 @@ type Result struct {
 	// By is the policy whose answer it is, and Action its action; "" when it is
 	// the receiver's, or Refused.
 	By, Action string
-	// Refused says why the request was refused by no policy: its path can't be
-	// judged.
+	// Refused says why the request was refused though no policy did: its path
+	// can't be judged.
 	Refused string
 	// Reached: an attempt reached the receiver. Arrival is the last one that did.
 	Reached bool

@@ -46,16 +46,33 @@ func (x *exchange) attempt() reply {
 	if a.answer == nil {
 		a.reach()
 	}
-	for _, c := range slices.Backward(x.on.acts) {
+	a.back()
+	a.answer.Delay += a.delay
+	return *a.answer
+}
+
+// back takes the answer to the caller, whoever gave it.
+func (a *attempt) back() {
+	for _, c := range slices.Backward(a.on.acts) {
 		if a.decided[c.rule] && c.deed.response != nil {
 			c.deed.response(a, c)
 		}
 	}
 	for r := range a.acted {
-		x.res.Hits[r.policy.Name]++
+		a.res.Hits[r.policy.Name]++
 	}
-	a.answer.Delay += a.delay
-	return *a.answer
+}
+
+// refuse answers a request that no policy can judge, before any is decided: what
+// acts on every answer acts on this one too.
+func (x *exchange) refuse(why string) {
+	a := &attempt{exchange: x, decided: map[*rule]bool{}, acted: map[*rule]bool{}, msg: x.msg}
+	for _, r := range x.on.rules {
+		a.decided[r] = r.cond == nil && r.policy.Sample >= 1
+	}
+	a.answer = &reply{Answer: Answer{Status: a.localStatus(400), Headers: Headers{}}}
+	a.back()
+	x.res.Refused, x.res.Answer = why, a.answer.Answer
 }
 
 // reach hands the request to the receiver.

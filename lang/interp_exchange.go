@@ -102,11 +102,7 @@ func (x *exchange) begin() bool {
 	if x.on.byPath {
 		path, refused := normalPath(x.msg.path)
 		if refused != "" {
-			x.res.Refused = refused
-			x.res.Status = 400
-			if x.plane() == graph.GRPC {
-				x.res.Status = grpcOf(400)
-			}
+			x.refuse(refused)
 			return false
 		}
 		x.msg.path = path
