@@ -1,7 +1,6 @@
 package lang
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -36,9 +35,9 @@ func authenticates(a *attempt, c *act) {
 }
 
 // tokenClaims gives the claims of the request's token, or why it isn't valid.
-// The signature is not checked, because the keys are elsewhere; a token without
-// one is refused. "Bearer " and a JSON object stand for a token with these claims
-// and a good signature.
+// The signature is checked where the policy has the keys, and taken for good
+// where they are behind an address; a token without one is refused. "Bearer " and
+// a JSON object stand for a token with these claims and a good signature.
 func tokenClaims(a *attempt, c *act) (claims map[string]any, why string) {
 	token, bearer := strings.CutPrefix(a.msg.headers.Get("authorization"), "Bearer ")
 	if !bearer {
@@ -46,7 +45,7 @@ func tokenClaims(a *attempt, c *act) (claims map[string]any, why string) {
 	}
 	payload := []byte(token)
 	if !strings.HasPrefix(token, "{") {
-		if payload, why = tokenPayload(token); why != "" {
+		if payload, why = tokenPayload(token, c.Args["jwks"].Str); why != "" {
 			return nil, why
 		}
 	}
@@ -69,19 +68,21 @@ func tokenClaims(a *attempt, c *act) (claims map[string]any, why string) {
 	return claims, ""
 }
 
-// tokenPayload takes a compact JWS apart (RFC 7515, section 7.1).
-func tokenPayload(token string) (payload []byte, why string) {
+// tokenPayload takes a compact JWS apart (RFC 7515, section 7.1) and holds it to
+// the keys, "" for unknown ones.
+func tokenPayload(token, keys string) (payload []byte, why string) {
+	const unsigned = "the token is no signed JSON Web Token"
 	parts := strings.Split(token, ".")
-	if len(parts) != 3 || parts[2] == "" {
-		return nil, "the token is no signed JSON Web Token"
+	if len(parts) != 3 {
+		return nil, unsigned
 	}
-	head, err1 := base64.RawURLEncoding.DecodeString(parts[0])
-	payload, err2 := base64.RawURLEncoding.DecodeString(parts[1])
-	var header struct {
-		Alg string `json:"alg"`
+	payload, signature := decoded(parts[1]), decoded(parts[2])
+	var header struct{ Alg, Kid string }
+	if payload == nil || len(signature) == 0 || json.Unmarshal(decoded(parts[0]), &header) != nil || header.Alg == "" || strings.EqualFold(header.Alg, "none") {
+		return nil, unsigned
 	}
-	if err1 != nil || err2 != nil || json.Unmarshal(head, &header) != nil || header.Alg == "" || strings.EqualFold(header.Alg, "none") {
-		return nil, "the token is no signed JSON Web Token"
+	if keys != "" && !signedBy(keys, header.Alg, header.Kid, []byte(parts[0]+"."+parts[1]), signature) {
+		return nil, "no key of the policy made the token's signature"
 	}
 	return payload, ""
 }
