@@ -53,7 +53,8 @@ func documents(t *testing.T) []string {
 	return append(docs, "../../README.md")
 }
 
-// TestDocsPrograms checks every ```adm block against the graph of the docs, and
+// TestDocsPrograms checks every ```adm block against the graph of the docs, runs
+// the tests in it, and checks
 // every ```yaml block that is a service graph.
 func TestDocsPrograms(t *testing.T) {
 	shop, err := os.ReadFile("../../docs/shop.yaml")
@@ -72,7 +73,12 @@ func TestDocsPrograms(t *testing.T) {
 			switch {
 			case b.info == "adm":
 				g := graph.Load(diag.NewSource("shop.yaml", shop), bag)
-				lang.Check([]*syntax.File{syntax.Parse(diag.NewSource(name, []byte(b.text)), bag)}, g, bag)
+				p := lang.Check([]*syntax.File{syntax.Parse(diag.NewSource(name, []byte(b.text)), bag)}, g, bag)
+				for _, x := range p.Tests {
+					for _, f := range lang.RunTest(p, x).Failures {
+						t.Errorf("%s, the block at line %d:\n%s", path, b.line, failureText(f))
+					}
+				}
 			case strings.HasPrefix(b.info, "yaml") && strings.Contains(b.text, "kind: ServiceGraph"):
 				graph.Load(diag.NewSource(name, []byte(b.text)), bag)
 			default:
