@@ -29,7 +29,7 @@ func (k *part) canonical(ctx context.Context, found []bool) ([]bool, error) {
 	}
 	s := &search{ctx: ctx, most: maxCanonicalNodes}
 	left := k.cost(found)
-	if _, ok := s.reduced(k.weight, k.adj, left); ok {
+	if _, ok := s.reduced(k.weight, k.adj, left); ok && s.err == nil {
 		return nil, fmt.Errorf("an engine gave a cover of weight %d where a lighter one exists", left)
 	}
 	in, decided := make([]bool, len(k.weight)), make([]bool, len(k.weight))
@@ -52,10 +52,13 @@ func (k *part) canonical(ctx context.Context, found []bool) ([]bool, error) {
 			}
 		}
 	}
-	if errors.Is(s.err, errTooMany) {
+	switch {
+	case errors.Is(s.err, errTooMany):
 		return found, nil
+	case s.err != nil:
+		return found, s.err
 	}
-	return in, s.err
+	return in, nil
 }
 
 // completes reports that what is not decided has a cover with v of at most the

@@ -138,6 +138,9 @@ func (c *closing) free(i int) bool {
 	return c.may[i] == eitherSide && !c.p.Obligations[i].Both
 }
 
+// reasonFree is the reason of an obligation that could be at either side.
+const reasonFree = "free"
+
 // reason says why obligation i is where it is, for placement.json.
 func (c *closing) reason(i int) string {
 	o := &c.p.Obligations[i]
@@ -145,7 +148,7 @@ func (c *closing) reason(i int) string {
 	case o.Both:
 		return bothText(o)
 	case c.free(i):
-		return "free"
+		return reasonFree
 	}
 	return c.lossText(int32(i), c.may[i].Other())
 }

@@ -11,7 +11,8 @@ import (
 type engine interface {
 	Name() string
 	// solve gives a least cover of a connected part that no rule shrinks
-	// further, or the context's error as soon as it ends.
+	// further. As soon as the context ends it gives the context's error and
+	// the best cover it has.
 	solve(ctx context.Context, k *part) ([]bool, error)
 }
 

@@ -28,7 +28,14 @@ type placementFile struct {
 	Obligations []obligationFile `json:"obligations"`
 	Certificate Certificate      `json:"certificate"`
 	Inputs      []Input          `json:"inputs"`
+	Minimise    string           `json:"minimise"` // what an ADM weighs: adms (1), proxies, cost
+	Scale       int              `json:"scale"`    // objective and bound are in units of 10^-scale
 }
+
+const (
+	apiVersion = "admc.dev/v1alpha1"
+	kind       = "Placement"
+)
 
 type admFile struct {
 	Service string `json:"service"`
@@ -55,7 +62,7 @@ const plane = "envoy"
 // given in.
 func (p *Placement) JSON(inputs []Input) []byte {
 	f := placementFile{
-		APIVersion: "admc.dev/v1alpha1", Kind: "Placement",
+		APIVersion: apiVersion, Kind: kind, Minimise: cmp.Or(p.Minimise, MinimiseADMs), Scale: p.Scale,
 		ADMs: []admFile{}, Objective: p.Objective, Bound: p.Bound, Proved: p.Proved,
 		Obligations: []obligationFile{}, Certificate: p.Certificate,
 		Inputs: append([]Input{}, inputs...),
@@ -94,12 +101,7 @@ func compareIDs(a, b *ir.Obligation) int {
 // file is an obligation's entry; here collects what each ADM enforces.
 func (a *Assigned) file(here map[string][]string) obligationFile {
 	o := a.Obligation
-	f := obligationFile{Policy: o.Policy.Name, Part: o.Part, Receiver: o.Receiver.NodeName(), Port: o.Port, Senders: []string{}, Side: a.Side.String(), Reason: a.Reason}
-	for _, e := range o.Edges {
-		f.Senders = append(f.Senders, e.Sender.NodeName())
-	}
-	slices.Sort(f.Senders)
-	f.Senders = slices.Compact(f.Senders)
+	f := obligationFile{Policy: o.Policy.Name, Part: o.Part, Receiver: o.Receiver.NodeName(), Port: o.Port, Senders: senderNames(o), Side: a.Side.String(), Reason: a.Reason}
 	id := o.ID()
 	if a.Side&ir.Ingress != 0 {
 		here[f.Receiver] = append(here[f.Receiver], id+":ingress")
@@ -110,4 +112,14 @@ func (a *Assigned) file(here map[string][]string) obligationFile {
 		}
 	}
 	return f
+}
+
+// senderNames lists who sends over an obligation's edges, sorted, each once.
+func senderNames(o *ir.Obligation) []string {
+	names := []string{}
+	for _, e := range o.Edges {
+		names = append(names, e.Sender.NodeName())
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

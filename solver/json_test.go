@@ -70,7 +70,9 @@ func TestPlacementFile(t *testing.T) {
       "path": "graph.yaml",
       "sha256": "00"
     }
-  ]
+  ],
+  "minimise": "adms",
+  "scale": 0
 }
 `
 	if got := string(pl.JSON([]Input{{"graph.yaml", "00"}, {"a->b.adm", "11"}})); got != want {
@@ -89,7 +91,9 @@ func TestPlacementFile(t *testing.T) {
     "kind": "search",
     "parts": []
   },
-  "inputs": []
+  "inputs": [],
+  "minimise": "adms",
+  "scale": 0
 }
 `
 	if empty != want {

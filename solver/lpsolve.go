@@ -44,7 +44,11 @@ func (lpsolve) solve(ctx context.Context, k *part) ([]bool, error) {
 	if !m.exactInFloats() {
 		return native{}.solve(ctx, k)
 	}
-	return m.withLPSolve(ctx)
+	least, err := m.withLPSolve(ctx)
+	if err != nil {
+		return in, err
+	}
+	return least, nil
 }
 
 func (lpsolve) solveModel(ctx context.Context, m *model) ([]bool, error) {

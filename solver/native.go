@@ -1,7 +1,9 @@
 package solver
 
 import (
+	"container/heap"
 	"context"
+	"slices"
 )
 
 // native is the exact engine in plain Go: branch and bound whose every node is
@@ -44,13 +46,21 @@ func greedyCover(k *part) []bool {
 		deg[v] = int64(len(list))
 		edges += deg[v]
 	}
+	// The heap's order may be out of date, but only in that a vertex covers less
+	// than it did: what comes out on top is put back until it is right.
+	h := &greedy{weight: k.weight, key: slices.Clone(deg)}
+	for v := range deg {
+		h.list = append(h.list, int32(v))
+	}
+	heap.Init(h)
 	for edges > 0 {
-		best := -1
-		for v := range in {
-			if !in[v] && deg[v] > 0 && (best < 0 || deg[v]*k.weight[best] > deg[best]*k.weight[v]) {
-				best = v
-			}
+		best := h.list[0]
+		if h.key[best] != deg[best] {
+			h.key[best] = deg[best]
+			heap.Fix(h, 0)
+			continue
 		}
+		heap.Pop(h)
 		in[best] = true
 		edges -= 2 * deg[best]
 		for _, u := range k.adj[best] {
@@ -62,6 +72,27 @@ func greedyCover(k *part) []bool {
 	}
 	dropRedundant(k, in)
 	return in
+}
+
+// greedy orders vertices by the edges they cover for their weight, then by
+// number.
+type greedy struct {
+	weight, key []int64
+	list        []int32
+}
+
+func (h *greedy) Len() int { return len(h.list) }
+func (h *greedy) Less(i, j int) bool {
+	a, b := h.list[i], h.list[j]
+	x, y := h.key[a]*h.weight[b], h.key[b]*h.weight[a]
+	return x > y || x == y && a < b
+}
+func (h *greedy) Swap(i, j int) { h.list[i], h.list[j] = h.list[j], h.list[i] }
+func (h *greedy) Push(x any)    { h.list = append(h.list, x.(int32)) }
+func (h *greedy) Pop() any {
+	last := h.list[len(h.list)-1]
+	h.list = h.list[:len(h.list)-1]
+	return last
 }
 
 // dropRedundant takes out, heaviest first in effect by order of vertices from

@@ -14,9 +14,29 @@ import (
 // oracle tries every assignment of sides and gives the least weight, or -1. It
 // reads the program and the graph, nothing of this package.
 func oracle(t *town, weight func(*graph.Service) int64) int64 {
+	best := int64(-1)
+	everyAssignment(t, func(side map[*ir.Obligation]ir.Side) {
+		if adms, ok := oracleADMs(t, side); ok {
+			if cost := total(adms, weight); best < 0 || cost < best {
+				best = cost
+			}
+		}
+	})
+	return best
+}
+
+// total is the weight of a set of ADMs.
+func total(adms map[graph.Node]bool, weight func(*graph.Service) int64) int64 {
+	sum := int64(0)
+	for n := range adms {
+		sum += weight(n.(*graph.Service))
+	}
+	return sum
+}
+
+func everyAssignment(t *town, do func(map[*ir.Obligation]ir.Side)) {
 	obligations := t.prog.Obligations
 	side := map[*ir.Obligation]ir.Side{}
-	best := int64(-1)
 	var try func(i int)
 	try = func(i int) {
 		if i < len(obligations) {
@@ -34,19 +54,18 @@ func oracle(t *town, weight func(*graph.Service) int64) int64 {
 			}
 			return
 		}
-		if cost, ok := oracleCost(t, side, weight); ok && (best < 0 || cost < best) {
-			best = cost
-		}
+		do(side)
 	}
 	try(0)
-	return best
 }
 
-func oracleCost(t *town, side map[*ir.Obligation]ir.Side, weight func(*graph.Service) int64) (int64, bool) {
+// oracleADMs is the nodes that need an ADM, unless the assignment breaks a row
+// or one of them can't have one.
+func oracleADMs(t *town, side map[*ir.Obligation]ir.Side) (map[graph.Node]bool, bool) {
 	for _, r := range t.prog.Rows {
 		p, q := side[r.P], side[r.Q]
 		if r.Kind == ir.Forbid && p&r.PSide != 0 && q&r.QSide != 0 || r.Kind == ir.Same && q&^p != 0 {
-			return 0, false
+			return nil, false
 		}
 	}
 	adm := map[graph.Node]bool{}
@@ -61,20 +80,16 @@ func oracleCost(t *town, side map[*ir.Obligation]ir.Side, weight func(*graph.Ser
 		}
 	}
 	for _, s := range t.g.Services {
-		adm[s] = adm[s] || s.ADM == graph.ADMAlways
-	}
-	cost := int64(0)
-	for n, yes := range adm {
-		s, ok := n.(*graph.Service)
-		switch {
-		case !yes:
-		case !ok || s.ADM == graph.ADMNever:
-			return 0, false
-		default:
-			cost += weight(s)
+		if s.ADM == graph.ADMAlways {
+			adm[s] = true
 		}
 	}
-	return cost, true
+	for n := range adm {
+		if s, ok := n.(*graph.Service); !ok || s.ADM == graph.ADMNever {
+			return nil, false
+		}
+	}
+	return adm, true
 }
 
 // randomTown is small enough for the oracle and has everything: groups of

@@ -2,6 +2,8 @@ package solver
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"admc.dev/admc/graph"
@@ -13,33 +15,67 @@ import (
 type Options struct {
 	Engine   string // one of Engines; "" is the build's default
 	Minimise string // MinimiseADMs (default), MinimiseProxies or MinimiseCost
+	// Previous is the placement to change least; nil when there is none.
+	Previous *Record
+	// Progress, if not nil, is called as the solve goes on, often or seldom.
+	Progress func(Progress)
 	// Unreduced gives lp_solve every x and y of the problem instead of what
 	// closing the pins and the reductions leave: much slower, and there to
 	// compare. The native engine, which reduces at each step of its search,
-	// takes no notice.
+	// takes no notice. Previous is not looked at.
 	Unreduced bool
 }
 
+// Progress of a solve.
+type Progress struct {
+	LeastChange bool  // the fewest are known; now it looks for the fewest changes
+	Parts, Done int   // what the reductions left, in independent parts
+	Largest     int   // services in the largest part
+	AtLeast     int64 // a lower bound by now of what is minimised; -1 with LeastChange
+}
+
+// Stopped: the context ended before the placement was proved best.
+type Stopped struct {
+	// Best is the best placement found, which Verify accepts. Its Bound is
+	// what was proved, by a dual certificate.
+	Best  *Placement
+	Cause error // the context's
+}
+
+func (s *Stopped) Error() string {
+	if s.Best.Proved {
+		return fmt.Sprintf("stopped: %s, which is least, but not yet with the fewest changes", s.Best.weigh(s.Best.Objective))
+	}
+	return fmt.Sprintf("stopped: a placement with %s is found, and no less than %s is proved", s.Best.weigh(s.Best.Objective), s.Best.weigh(s.Best.Bound))
+}
+
+func (s *Stopped) Unwrap() error { return s.Cause }
+
 // Place builds, solves and verifies. It gives nil when the program is
-// infeasible, which is in the bag, and with an error: the context ended, the
-// options name nothing, or the weights are no integers of reasonable size.
+// infeasible, which is in the bag, and with an error: a *Stopped when the
+// context ended, else the options name nothing, or the weights are no integers
+// of reasonable size.
 func Place(ctx context.Context, prog *ir.Program, g *graph.Graph, o Options, bag *diag.Bag) (*Placement, error) {
 	p, err := Build(prog, g, o)
 	if err != nil {
 		return nil, err
 	}
 	pl, err := Solve(ctx, p, o, bag)
-	if pl == nil || err != nil {
-		return nil, err
+	best := pl
+	var stopped *Stopped
+	if errors.As(err, &stopped) {
+		best = stopped.Best
 	}
-	if err := Verify(p, pl); err != nil {
-		panic("solver: a placement that does not verify: " + err.Error())
+	if best != nil {
+		if err := Verify(p, best); err != nil {
+			panic("solver: a placement that does not verify: " + err.Error())
+		}
 	}
-	return pl, nil
+	return pl, err
 }
 
-// Solve finds a placement of least weight. Nobody should look at it before
-// Verify has.
+// Solve finds a placement of least weight, and among those one with the fewest
+// changes. Nobody should look at it before Verify has.
 func Solve(ctx context.Context, p *Problem, o Options, bag *diag.Bag) (*Placement, error) {
 	e, err := engineNamed(o.Engine)
 	if err != nil {
@@ -53,16 +89,44 @@ func Solve(ctx context.Context, p *Problem, o Options, bag *diag.Bag) (*Placemen
 	if whole, ok := e.(modelSolver); ok && o.Unreduced {
 		return solveWhole(ctx, c, e.Name(), whole)
 	}
+	if kept := c.keep(o.Previous); kept != nil {
+		return kept, nil
+	}
+	return c.fewest(ctx, e, o)
+}
+
+// fewest solves the cover, then for least change.
+func (c *closing) fewest(ctx context.Context, e engine, o Options) (*Placement, error) {
 	g := newCover(c)
-	in, rows, err := g.solve(ctx, e)
-	if err != nil {
+	in, rows, err := g.solve(ctx, e, g.listen(o.Progress, c.p))
+	proved, kind := err == nil, ""
+	if before := g.before(o.Previous, c.p); before != nil {
+		switch {
+		case proved:
+			in, kind, err = g.leastChange(ctx, e, c.p, o, in)
+		case isContext(err) && g.covers(before) && g.cost(before) <= g.cost(in):
+			in = before
+			g.dropWeightless(in)
+		}
+	}
+	if err != nil && !isContext(err) {
 		return nil, err
 	}
 	y := slices.Clone(g.forced)
 	for v, n := range g.node {
 		y[n] = in[v]
 	}
-	return c.placement(y, c.sides(y), e.Name(), certify(p, g, rows)), nil
+	pl := c.placement(y, c.sides(y), e.Name(), certify(c.p, g, rows), proved)
+	o.Previous.compare(c.p, pl)
+	if err != nil && !(pl.Proved && o.Previous == nil) {
+		return nil, &Stopped{Best: pl, Cause: err}
+	}
+	pl.ProvedChange, pl.ChangeKind = o.Previous != nil, kind
+	return pl, nil
+}
+
+func isContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // A modelSolver solves integer programs of any rows.
@@ -85,7 +149,7 @@ func solveWhole(ctx context.Context, c *closing, name string, e modelSolver) (*P
 			}
 		}
 	}
-	return c.placement(c.needed(sides), sides, name, Certificate{}), nil
+	return c.placement(c.needed(sides), sides, name, Certificate{}, true), nil
 }
 
 // needed is the nodes whose ADMs the sides and the pins ask for.
@@ -107,35 +171,64 @@ func (c *closing) needed(sides []ir.Side) []bool {
 }
 
 // solve gives a least cover and the rows of a proof of its weight, which may
-// fall short of it.
-func (g *cover) solve(ctx context.Context, e engine) ([]bool, []row, error) {
+// fall short of it. When the context ends it gives the context's error too: then
+// the cover is the best it found, and the rows prove what they prove.
+func (g *cover) solve(ctx context.Context, e engine, tell func(Progress)) ([]bool, []row, error) {
 	r := newReducer(g.weight, g.adj)
+	r.ctx = ctx
 	r.run()
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
 	in := make([]bool, len(g.weight))
 	var rows []row
-	for _, k := range r.parts() {
+	var ended error
+	parts := r.parts()
+	state := Progress{Parts: len(parts), AtLeast: r.offset}
+	for _, k := range parts {
+		state.Largest = max(state.Largest, len(k.weight))
+		state.AtLeast += k.least()
+	}
+	for i, k := range parts {
+		state.Done = i
+		tell(state)
 		sub, err := e.solve(ctx, k)
-		if err != nil {
-			return nil, nil, err
+		if err == nil {
+			sub, err = k.canonical(ctx, sub)
 		}
-		if sub, err = k.canonical(ctx, sub); err != nil {
+		if err != nil && !isContext(err) {
 			return nil, nil, err
 		}
 		for i, v := range k.vertex {
 			in[v] = sub[i]
 		}
 		rows = append(rows, k.prove(ctx, k.cost(sub))...)
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
+		state.AtLeast -= k.least()
+		if err == nil {
+			state.AtLeast += k.cost(sub)
+		} else {
+			state.AtLeast += k.least()
+			ended = err
+		}
 	}
 	r.cover(in)
 	g.prefer(in)
 	g.dropWeightless(in)
-	return in, r.lift(rows), nil
+	return in, r.lift(rows), ended
+}
+
+// listen adds what is forced to what is told.
+func (g *cover) listen(to func(Progress), p *Problem) func(Progress) {
+	if to == nil {
+		return func(Progress) {}
+	}
+	fixed := int64(0)
+	for i, yes := range g.forced {
+		if yes {
+			fixed += p.Nodes[i].Weight
+		}
+	}
+	return func(state Progress) {
+		state.AtLeast += fixed
+		to(state)
+	}
 }
 
 // sides chooses for the free obligations: ingress where the receiver has an
@@ -155,9 +248,9 @@ func (c *closing) sides(y []bool) []ir.Side {
 }
 
 // placement puts an answer into words.
-func (c *closing) placement(y []bool, sides []ir.Side, engine string, cert Certificate) *Placement {
+func (c *closing) placement(y []bool, sides []ir.Side, engine string, cert Certificate, finished bool) *Placement {
 	p := c.p
-	pl := &Placement{ADMs: []string{}, Assigned: make([]Assigned, len(p.Obligations)), Engine: engine, Scale: p.Scale, Certificate: cert}
+	pl := &Placement{Minimise: p.Minimise, ADMs: []string{}, Assigned: make([]Assigned, len(p.Obligations)), Engine: engine, Scale: p.Scale, Certificate: cert}
 	for i, yes := range y {
 		if yes {
 			pl.ADMs = append(pl.ADMs, p.Nodes[i].Name)
@@ -167,15 +260,19 @@ func (c *closing) placement(y []bool, sides []ir.Side, engine string, cert Certi
 	for i := range p.Obligations {
 		pl.Assigned[p.Obligations[i].Order] = Assigned{p.Obligations[i].Of, sides[i], c.reason(i)}
 	}
-	// The engines are exact: what they finished is the optimum. It is a proof
-	// only if its rows add up.
 	bound, err := newChecker(p).bound(&pl.Certificate)
 	if err != nil {
 		panic("solver: a proof that does not hold: " + err.Error())
 	}
-	if pl.Kind != CertificateDual || bound < pl.Objective {
-		pl.Certificate = Certificate{Kind: CertificateSearch, Parts: []CertificatePart{}}
+	pl.Bound = bound
+	if finished {
+		// The engines are exact: what they finished is the optimum. It is a
+		// proof only if its rows add up.
+		if pl.Kind != CertificateDual || bound < pl.Objective {
+			pl.Certificate = Certificate{Kind: CertificateSearch, Parts: []CertificatePart{}}
+		}
+		pl.Bound = pl.Objective
 	}
-	pl.Bound, pl.Proved = pl.Objective, true
+	pl.Proved = pl.Bound == pl.Objective
 	return pl
 }

@@ -13,6 +13,8 @@
 package solver
 
 import (
+	"fmt"
+
 	"admc.dev/admc/lang/ir"
 )
 
@@ -24,11 +26,37 @@ type Placement struct {
 	Objective int64      // the sum of the ADMs' weights, in units of 10^-Scale
 	Bound     int64      // a proved lower bound of it
 	Proved    bool       // Objective == Bound
-	Engine    string     // the engine that found it
+	Minimise  string     // what the weights are: MinimiseADMs, MinimiseProxies or MinimiseCost
+	Engine    string     // the engine that found it, "" when it was found earlier and kept
 	// Scale is 0 unless costs with decimals are minimised: then weights,
 	// Objective and Bound were multiplied by ten to its power.
 	Scale int
 	Certificate
+
+	// Of the change against Options.Previous; not in placement.json, where a
+	// second run, which changes nothing, would have to erase it.
+	Added, Removed []string // services that got or lost their ADM; gone services aren't listed
+	ProvedChange   bool     // no placement of this weight changes fewer; false without a previous one
+	ChangeKind     string   // CertificateDual: by adding up; CertificateSearch: an engine finished
+}
+
+// weigh writes a weight in the unit of what is minimised.
+func (p *Placement) weigh(w int64) string {
+	if p.Minimise != MinimiseCost {
+		unit := "ADM"
+		if p.Minimise == MinimiseProxies {
+			unit = "proxy replica"
+		}
+		if w != 1 {
+			unit += "s"
+		}
+		return fmt.Sprintf("%d %s", w, unit)
+	}
+	text := fmt.Sprintf("%0*d", p.Scale+1, w)
+	if p.Scale > 0 {
+		text = text[:len(text)-p.Scale] + "." + text[len(text)-p.Scale:]
+	}
+	return "ADMs of cost " + text
 }
 
 // An Assigned obligation.

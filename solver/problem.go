@@ -48,7 +48,8 @@ type Problem struct {
 	Rows        []Row        // sorted by P, Q, kind and sides
 	// Scale is the power of ten by which weights were multiplied to make them
 	// integers; 0 unless costs have decimals.
-	Scale int
+	Scale    int
+	Minimise string // what the weights are
 }
 
 // A Pin is what is known of a node before anything is solved.
@@ -113,7 +114,7 @@ func (p *Problem) addNodes(g *graph.Graph, minimise string) (map[graph.Node]int3
 	if err != nil {
 		return nil, err
 	}
-	p.Scale = weigh.scale
+	p.Scale, p.Minimise = weigh.scale, weigh.minimise
 	nodes := make([]graph.Node, 0, len(g.Services)+len(g.Externals))
 	for _, s := range g.Services {
 		nodes = append(nodes, s)

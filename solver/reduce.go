@@ -1,6 +1,9 @@
 package solver
 
-import "slices"
+import (
+	"context"
+	"slices"
+)
 
 // A reducer shrinks a weighted vertex cover problem by exact rules and
 // remembers how to undo each: in one direction a cover of what is left becomes
@@ -11,6 +14,7 @@ import "slices"
 // Each rule keeps: least cover before = least cover after + what it adds to
 // offset.
 type reducer struct {
+	ctx    context.Context // nil, or ends run early: what is left is left
 	w      []int64
 	adj    [][]int32 // ascending; may still hold removed vertices, see live
 	gone   []bool
@@ -127,11 +131,13 @@ func (r *reducer) lighten(v int32, d int64) {
 func (r *reducer) run() {
 	for {
 		r.local()
-		if r.left == 0 || !r.halves() && !r.folds() {
+		if r.left == 0 || r.stopped() || !r.halves() && !r.folds() {
 			return
 		}
 	}
 }
+
+func (r *reducer) stopped() bool { return r.ctx != nil && r.ctx.Err() != nil }
 
 // local empties the queue with the rules that look at one neighbourhood.
 func (r *reducer) local() {
@@ -141,6 +147,9 @@ func (r *reducer) local() {
 		r.queued[v] = false
 		if r.gone[v] {
 			continue
+		}
+		if len(r.queue)%4096 == 0 && r.stopped() {
+			return
 		}
 		switch {
 		case r.sum[v] <= r.w[v]:

@@ -7,7 +7,7 @@ import (
 )
 
 func newCheck(io streams) *cobra.Command {
-	var flags inputFlags
+	flags := inputFlags{limits: limits{progress: io.err}}
 	cmd := &cobra.Command{
 		Use:   "check [FILES|DIR]...",
 		Short: "Report every mistake in policies and graph; write nothing",

@@ -10,7 +10,7 @@ import (
 )
 
 func newCompile(io streams) *cobra.Command {
-	var flags inputFlags
+	flags := inputFlags{limits: limits{progress: io.err}}
 	var check, validate, quiet bool
 	cmd := &cobra.Command{
 		Use:   "compile [FILES|DIR]...",
@@ -21,7 +21,11 @@ an error nothing is written. Files in the directory that admc did not write are
 never touched.
 
 With --check nothing is written: what would be is compared with what is there,
-and the differences are printed as a unified diff.`,
+and the differences are printed as a unified diff.
+
+The placement in the output directory is the previous one (or that of
+--previous): of the placements with the fewest ADMs, the one with the fewest
+changes to it is chosen, and it stays as it is where it is still right.`,
 		Example: `  admc compile -g graph.yaml --base deploy/base -o deploy/mesh policies/
   admc compile                     # as the admc.yaml here or above says
   admc compile --check             # in CI: is what is checked in up to date?
@@ -37,6 +41,9 @@ and the differences are printed as a unified diff.`,
 				return err
 			}
 			if err := report(io, bag, in.strict); err != nil {
+				return err
+			}
+			if err := reportGap(io, l.Placement, in.strict); err != nil {
 				return err
 			}
 			if validate {

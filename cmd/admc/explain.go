@@ -13,7 +13,7 @@ import (
 )
 
 func newExplain(io streams) *cobra.Command {
-	var flags inputFlags
+	flags := inputFlags{limits: limits{progress: io.err}}
 	var subject explainFlags
 	cmd := &cobra.Command{
 		Use:   "explain [SERVICE|POLICY]",

@@ -25,12 +25,15 @@ type inputs struct {
 	out      string // directory
 	options  solver.Options
 	strict   bool
+	limits
 }
 
 // inputFlags are the flags that name inputs; several commands share them.
 type inputFlags struct {
 	config, graph, base, out, engine, minimise string
 	strict                                     bool
+	previousFlags
+	limits
 
 	flags *pflag.FlagSet // to tell a flag that was given from its default
 }
@@ -49,12 +52,15 @@ func (f *inputFlags) registerProgram(cmd *cobra.Command) {
 	fl.StringVar(&f.config, "config", "", "the admc.yaml to use (default: the nearest one here or above)")
 	fl.StringVarP(&f.graph, "graph", "g", "", "the service graph (default: graph.yaml beside the policies)")
 	fl.BoolVar(&f.strict, "strict", false, "warnings are errors")
+	f.previousFlags.register(cmd)
+	fl.DurationVar(&f.timeout, "timeout", 0, "give up placing after this time, with exit status 1 (default: never)")
 }
 
 // registerOut adds the flags of commands that write or compare an output.
 func (f *inputFlags) registerOut(cmd *cobra.Command) {
 	f.registerBase(cmd)
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "the directory to write (default out)")
+	f.registerGap(cmd)
 }
 
 func (f *inputFlags) registerBase(cmd *cobra.Command) {
@@ -73,6 +79,7 @@ func (f *inputFlags) load(args []string) (*inputs, error) {
 		out:     cmp.Or(f.out, conf.path(cmp.Or(conf.Out, "out"))),
 		strict:  conf.Strict,
 		options: solver.Options{Engine: cmp.Or(f.engine, conf.Engine), Minimise: cmp.Or(f.minimise, conf.Minimise)},
+		limits:  f.limits,
 	}
 	if f.flags.Changed("strict") {
 		in.strict = f.strict
@@ -81,6 +88,9 @@ func (f *inputFlags) load(args []string) (*inputs, error) {
 		in.base = f.base
 	}
 	if err := checkOptions(in.options); err != nil {
+		return nil, err
+	}
+	if in.options.Previous, err = f.previousFlags.read(in.out); err != nil {
 		return nil, err
 	}
 	paths := args

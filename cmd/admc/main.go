@@ -17,6 +17,8 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+
+	"admc.dev/admc/solver"
 )
 
 const (
@@ -26,6 +28,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process on the spot
 	status := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(status)
@@ -55,8 +58,12 @@ func run(ctx context.Context, args []string, io streams) (status int) {
 		return 0
 	case errors.Is(err, errInput):
 		return exitInput
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(io.err, "admc: interrupted; nothing is written")
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		reason := "interrupted"
+		if stopped := (*solver.Stopped)(nil); errors.As(err, &stopped) {
+			reason = stopped.Error()
+		}
+		fmt.Fprintf(io.err, "admc: %s; nothing is written\n", reason)
 		return exitInput
 	default:
 		fmt.Fprintf(io.err, "admc: %v\n", err)

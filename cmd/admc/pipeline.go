@@ -49,7 +49,7 @@ func place(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, erro
 	if bag.HasErrors() || ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	pl, err := solver.Place(ctx, prog, g, in.options, bag)
+	pl, err := in.limits.place(ctx, prog, g, in.options, bag)
 	if err != nil || bag.HasErrors() {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/ir"
+	"admc.dev/admc/solver"
 )
 
 // writeSummary prints what a person wants to know after a compile: how many
@@ -18,6 +19,9 @@ func writeSummary(w io.Writer, l *layout.Layout, dir string, files int) {
 	fmt.Fprintf(w, "  full mesh                       %4d proxies\n", len(l.Graph.Services))
 	fmt.Fprintf(w, "  sidecars at policed services    %4d\n", policedServices(l.Program))
 	fmt.Fprintf(w, "  ADMs                            %4d  %s\n", len(l.ADMs), boundNote(l))
+	if note := changeNote(l.Placement); note != "" {
+		fmt.Fprintf(w, "  %s\n", note)
+	}
 	for _, adm := range l.ADMs {
 		fmt.Fprintf(w, "    %-24s %s\n", adm.Service.Name, strings.Join(policyNames(adm), ", "))
 	}
@@ -37,6 +41,36 @@ func boundNote(l *layout.Layout) string {
 		return fmt.Sprintf("(proved fewest: %s certificate)", p.Certificate.Kind)
 	}
 	return fmt.Sprintf("(not proved fewest: at least %d)", p.Bound)
+}
+
+// changeNote says what the placement changes; nothing where there was none
+// before, or it stays.
+func changeNote(p *solver.Placement) string {
+	changes := len(p.Added) + len(p.Removed)
+	if changes == 0 {
+		return ""
+	}
+	var parts []string
+	if len(p.Added) > 0 {
+		parts = append(parts, "new at "+fewOf(p.Added))
+	}
+	if len(p.Removed) > 0 {
+		parts = append(parts, "gone from "+fewOf(p.Removed))
+	}
+	proof := "not proved fewest changes"
+	if p.ProvedChange {
+		proof = "proved fewest changes: " + p.ChangeKind + " certificate"
+	}
+	return fmt.Sprintf("against the previous placement: %s (%s)", strings.Join(parts, ", "), proof)
+}
+
+// fewOf names a few and counts the rest.
+func fewOf(names []string) string {
+	const few = 8
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 }
 
 // policedServices counts the proxies of the usual partial injection: a sidecar
