@@ -33,7 +33,7 @@ func TestContextEndsAtOnce(t *testing.T) {
 			}
 		})
 	}
-	town := mesh(60, 3, 1, 1)
+	town := mesh(60, 6, 1, 1)
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, o := range []Options{{Engine: "native"}, {}, {Unreduced: true}} {

@@ -34,7 +34,9 @@ type Progress struct {
 	AtLeast     int64 // a lower bound by now of what is minimised; -1 with LeastChange
 }
 
-// Stopped: the context ended before the placement was proved best.
+// Stopped: the context ended before the placement was proved best, or before it
+// was settled which of the best to choose, so that another run could end with
+// another.
 type Stopped struct {
 	// Best is the best placement found, which Verify accepts. Its Bound is
 	// what was proved, by a dual certificate.
@@ -44,7 +46,7 @@ type Stopped struct {
 
 func (s *Stopped) Error() string {
 	if s.Best.Proved {
-		return fmt.Sprintf("stopped: %s, which is least, but not yet with the fewest changes", s.Best.weigh(s.Best.Objective))
+		return fmt.Sprintf("stopped: a placement with %s is found, which is least, before it was settled which of those to choose", s.Best.weigh(s.Best.Objective))
 	}
 	return fmt.Sprintf("stopped: a placement with %s is found, and no less than %s is proved", s.Best.weigh(s.Best.Objective), s.Best.weigh(s.Best.Bound))
 }
@@ -118,7 +120,7 @@ func (c *closing) fewest(ctx context.Context, e engine, o Options) (*Placement, 
 	}
 	pl := c.placement(y, c.sides(y), e.Name(), certify(c.p, g, rows), proved)
 	o.Previous.compare(c.p, pl)
-	if err != nil && !(pl.Proved && o.Previous == nil) {
+	if err != nil {
 		return nil, &Stopped{Best: pl, Cause: err}
 	}
 	pl.ProvedChange, pl.ChangeKind = o.Previous != nil, kind

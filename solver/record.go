@@ -179,6 +179,9 @@ func (r *Record) Consistent() error {
 	if err != nil {
 		return err
 	}
+	if r.file.Minimise != MinimiseCost && r.file.Scale != 0 || r.file.Scale < 0 {
+		return wrong("its scale is %d", r.file.Scale)
+	}
 	p.Minimise, p.Scale = r.file.Minimise, r.file.Scale
 	pl, err := r.placement(p)
 	if err != nil {

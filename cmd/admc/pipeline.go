@@ -28,24 +28,47 @@ func compile(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, *e
 	if err != nil || bag.HasErrors() {
 		return nil, nil, err
 	}
+	if in.allowGap {
+		ctx = context.WithoutCancel(ctx) // Ctrl-C ended the search, and was answered
+	}
+	out, err := in.emit(ctx, l, bag)
+	return l, out, err
+}
+
+// emit is the back half: from a placement to files.
+func (in *inputs) emit(ctx context.Context, l *layout.Layout, bag *diag.Bag) (*emit.Files, error) {
 	backends, err := in.backends(bag)
 	if err != nil || bag.HasErrors() {
-		return nil, nil, err
+		return nil, err
 	}
 	out := &emit.Files{}
-	out.Add("placement.json", l.Placement.JSON(in.digests()))
+	out.Add(placementName, l.Placement.JSON(in.digests()))
 	for _, b := range backends {
 		if err := ctx.Err(); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		b.Emit(l, out, bag)
 	}
-	return l, out, ctx.Err()
+	return out, ctx.Err()
 }
 
-// place is the front half: from sources to a verified placement, laid out.
+// check is the front half: from sources to a checked program, nil when the bag
+// has errors.
+func (in *inputs) check(bag *diag.Bag) (*graph.Graph, *ir.Program) {
+	g := graph.Load(in.graph, bag)
+	var files []*syntax.File
+	for _, src := range in.policies {
+		files = append(files, syntax.Parse(src, bag))
+	}
+	if bag.HasErrors() {
+		return g, nil
+	}
+	return g, lang.Check(files, g, bag)
+}
+
+// place is check, and a verified placement of it, laid out.
 func place(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, error) {
-	prog, g := checked(in, bag)
+	g, prog := in.check(bag)
 	if bag.HasErrors() || ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -54,20 +77,6 @@ func place(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, erro
 		return nil, err
 	}
 	return layout.New(g, prog, pl, in.header()), nil
-}
-
-// checked is the program before it is placed; after errors in the bag it is not
-// to be used.
-func checked(in *inputs, bag *diag.Bag) (*ir.Program, *graph.Graph) {
-	g := graph.Load(in.graph, bag)
-	var files []*syntax.File
-	for _, src := range in.policies {
-		files = append(files, syntax.Parse(src, bag))
-	}
-	if bag.HasErrors() {
-		return nil, nil
-	}
-	return lang.Check(files, g, bag), g
 }
 
 // backends is the table of what is emitted, in order: kube reads what envoy

@@ -77,7 +77,7 @@ policies no test touches. Exit status 1: a test failed, or the input has errors.
 
 // runTests gives nil when the bag has errors.
 func runTests(in *inputs, only *regexp.Regexp, bag *diag.Bag) *testReport {
-	prog, g := checked(in, bag)
+	g, prog := in.check(bag)
 	if bag.HasErrors() {
 		return nil
 	}
