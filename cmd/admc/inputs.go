@@ -26,6 +26,8 @@ type inputs struct {
 	options  solver.Options
 	strict   bool
 	limits
+	whatIf  assumptions // what the graph is taken to say
+	timings *timings    // nil: nobody asks
 }
 
 // inputFlags are the flags that name inputs; several commands share them.

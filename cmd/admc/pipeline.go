@@ -56,14 +56,19 @@ func (in *inputs) emit(ctx context.Context, l *layout.Layout, bag *diag.Bag) (*e
 // has errors.
 func (in *inputs) check(bag *diag.Bag) (*graph.Graph, *ir.Program) {
 	g := graph.Load(in.graph, bag)
+	in.timings.mark("load the graph")
 	var files []*syntax.File
 	for _, src := range in.policies {
 		files = append(files, syntax.Parse(src, bag))
 	}
+	in.timings.mark("parse the policies")
 	if bag.HasErrors() {
 		return g, nil
 	}
-	return g, lang.Check(files, g, bag)
+	in.whatIf.apply(g)
+	prog := lang.Check(files, g, bag)
+	in.timings.mark("check")
+	return g, prog
 }
 
 // place is check, and a verified placement of it, laid out.
@@ -73,6 +78,7 @@ func place(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, erro
 		return nil, ctx.Err()
 	}
 	pl, err := in.limits.place(ctx, prog, g, in.options, bag)
+	in.timings.mark("place")
 	if err != nil || bag.HasErrors() {
 		return nil, err
 	}

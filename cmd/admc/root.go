@@ -10,6 +10,7 @@ import (
 // commands is the table of subcommands, in the order of --help.
 var commands = []func(streams) *cobra.Command{
 	newCompile,
+	newPlan,
 	newVerify,
 	newCheck,
 	newTest,

@@ -17,15 +17,19 @@ func writeSummary(w io.Writer, l *layout.Layout, dir string, files int) {
 	fmt.Fprintf(w, "%s: %s, %s, %s\n", l.Graph.Name,
 		count(len(l.Graph.Services), "service"), count(len(l.Graph.Calls), "call"), policies(len(l.Program.Policies)))
 	fmt.Fprintf(w, "  full mesh                       %4d proxies\n", len(l.Graph.Services))
-	fmt.Fprintf(w, "  sidecars at policed services    %4d\n", policedServices(l.Program))
+	fmt.Fprintf(w, "  sidecars at policed services    %4d\n", len(policedServices(l.Program)))
 	fmt.Fprintf(w, "  ADMs                            %4d  %s\n", len(l.ADMs), boundNote(l))
-	if note := changeNote(l.Placement); note != "" {
+	if note := changeNote(l.Placement, "the previous placement"); note != "" {
 		fmt.Fprintf(w, "  %s\n", note)
 	}
+	writeADMs(w, l)
+	fmt.Fprintf(w, "%s in %s\n", count(files, "file"), dir)
+}
+
+func writeADMs(w io.Writer, l *layout.Layout) {
 	for _, adm := range l.ADMs {
 		fmt.Fprintf(w, "    %-24s %s\n", adm.Service.Name, strings.Join(policyNames(adm), ", "))
 	}
-	fmt.Fprintf(w, "%s in %s\n", count(files, "file"), dir)
 }
 
 func policies(n int) string {
@@ -45,7 +49,7 @@ func boundNote(l *layout.Layout) string {
 
 // changeNote says what the placement changes; nothing where there was none
 // before, or it stays.
-func changeNote(p *solver.Placement) string {
+func changeNote(p *solver.Placement, before string) string {
 	changes := len(p.Added) + len(p.Removed)
 	if changes == 0 {
 		return ""
@@ -61,7 +65,7 @@ func changeNote(p *solver.Placement) string {
 	if p.ProvedChange {
 		proof = "proved fewest changes: " + p.ChangeKind + " certificate"
 	}
-	return fmt.Sprintf("against the previous placement: %s (%s)", strings.Join(parts, ", "), proof)
+	return fmt.Sprintf("against %s: %s (%s)", before, strings.Join(parts, ", "), proof)
 }
 
 // fewOf names a few and counts the rest.
@@ -73,10 +77,10 @@ func fewOf(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 }
 
-// policedServices counts the proxies of the usual partial injection: a sidecar
+// policedServices names the services that have a proxy in the usual partial injection: a sidecar
 // at every service that receives a policed call, and at the senders of a policy
 // that only senders can enforce.
-func policedServices(p *ir.Program) int {
+func policedServices(p *ir.Program) map[string]bool {
 	policed := map[string]bool{}
 	for _, o := range p.Obligations {
 		if s, ok := o.Receiver.(*graph.Service); ok && o.May&ir.Ingress != 0 {
@@ -91,7 +95,7 @@ func policedServices(p *ir.Program) int {
 			}
 		}
 	}
-	return len(policed)
+	return policed
 }
 
 // policyNames lists the policies enforced on an ADM, each once, as
