@@ -161,8 +161,18 @@ func (g *cover) exchange(in []bool, v int32) (int32, bool) {
 // dropWeightless takes out what costs nothing and covers nothing: a service of
 // cost 0 gets no ADM for that alone.
 func (g *cover) dropWeightless(in []bool) {
+	g.drop(in, func(v int) bool { return g.weight[v] == 0 })
+}
+
+// dropIdle takes out whatever covers nothing: a cover that is not least may have
+// that, and an ADM that enforces nothing is no part of a placement.
+func (g *cover) dropIdle(in []bool) {
+	g.drop(in, func(int) bool { return true })
+}
+
+func (g *cover) drop(in []bool, may func(v int) bool) {
 	for v := len(in) - 1; v >= 0; v-- {
-		if in[v] && g.weight[v] == 0 && !slices.ContainsFunc(g.adj[v], func(u int32) bool { return !in[u] }) {
+		if in[v] && may(v) && !slices.ContainsFunc(g.adj[v], func(u int32) bool { return !in[u] }) {
 			in[v] = false
 		}
 	}

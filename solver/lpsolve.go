@@ -39,7 +39,7 @@ var builtWithC = []engine{lpsolve{}}
 func (lpsolve) Name() string { return "lpsolve" }
 
 func (lpsolve) solve(ctx context.Context, k *part) ([]bool, error) {
-	in := greedyCover(k)
+	in := goodCover(k)
 	m := coverModel(k, k.cuts(ctx, k.cost(in)))
 	if !m.exactInFloats() {
 		return native{}.solve(ctx, k)

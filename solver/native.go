@@ -14,7 +14,7 @@ type native struct{}
 func (native) Name() string { return "native" }
 
 func (native) solve(ctx context.Context, k *part) ([]bool, error) {
-	in := greedyCover(k)
+	in := goodCover(k)
 	s := &search{ctx: ctx}
 	if p := k.pack(ctx, k.cost(in)); p != nil && p.sum() > float64(k.cost(in)-1)+1e-4 && roundedUp(p.multipliers()) >= k.cost(in) {
 		return in, ctx.Err()
@@ -129,7 +129,7 @@ func (s *search) reduced(weight []int64, adj [][]int32, limit int64) ([]bool, bo
 		return nil, false
 	}
 	r := newReducer(weight, adj)
-	r.run()
+	r.runSearching()
 	in := make([]bool, len(weight))
 	if r.offset >= limit {
 		return nil, false
@@ -138,7 +138,7 @@ func (s *search) reduced(weight []int64, adj [][]int32, limit int64) ([]bool, bo
 	limit -= r.offset
 	least := make([]int64, len(parts))
 	for i, k := range parts {
-		least[i] = k.least()
+		least[i] = k.atLeast(limit)
 		limit -= least[i]
 	}
 	for i, k := range parts {
@@ -171,9 +171,6 @@ func (k *part) least() int64 {
 // component branches on a component that no rule shrinks: the busiest vertex is in, or its
 // neighbours are.
 func (s *search) component(k *part, limit int64) ([]bool, bool) {
-	if k.least() >= limit {
-		return nil, false
-	}
 	v := 0
 	for u := range k.adj {
 		if len(k.adj[u]) > len(k.adj[v]) {

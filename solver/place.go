@@ -108,7 +108,7 @@ func (c *closing) fewest(ctx context.Context, e engine, o Options) (*Placement, 
 			in, kind, err = g.leastChange(ctx, e, c.p, o, in)
 		case isContext(err) && g.covers(before) && g.cost(before) <= g.cost(in):
 			in = before
-			g.dropWeightless(in)
+			g.dropIdle(in)
 		}
 	}
 	if err != nil && !isContext(err) {
@@ -210,10 +210,23 @@ func (g *cover) solve(ctx context.Context, e engine, tell func(Progress)) ([]boo
 			ended = err
 		}
 	}
+	if ended == nil && len(parts) > 0 {
+		ended = ctx.Err() // the last proof may be cut short
+	}
 	r.cover(in)
+	if ended != nil {
+		g.dropIdle(in)
+		return in, r.lift(rows), ended
+	}
 	g.prefer(in)
 	g.dropWeightless(in)
-	return in, r.lift(rows), ended
+	rows = r.lift(rows)
+	if cost := g.cost(in); g.proved(rows) < cost {
+		if other := g.proveUnfolded(ctx, cost); g.proved(other) > g.proved(rows) {
+			rows = other
+		}
+	}
+	return in, rows, ctx.Err()
 }
 
 // listen adds what is forced to what is told.

@@ -52,3 +52,41 @@ func (k *part) cuts(ctx context.Context, cost int64) []row {
 	}
 	return out
 }
+
+// maxUnfolded bounds the parts for which a proof is looked for once more: it
+// takes time without need, when the optimum is known.
+const maxUnfolded = 300
+
+// proveUnfolded looks for a proof without folding, where the one that was found
+// lost rows when it was lifted over folds. cost is the weight of a least cover.
+// nil where a part is too large.
+func (g *cover) proveUnfolded(ctx context.Context, cost int64) []row {
+	r := newReducer(g.weight, g.adj)
+	r.ctx, r.noFold = ctx, true
+	r.run()
+	parts := r.parts()
+	for _, k := range parts {
+		if len(k.weight) > maxUnfolded {
+			return nil
+		}
+	}
+	var rows []row
+	for _, k := range parts {
+		enough := k.cost(greedyCover(k))
+		if len(parts) == 1 {
+			enough = cost - r.offset
+		}
+		rows = append(rows, k.prove(ctx, enough)...)
+	}
+	return r.lift(rows)
+}
+
+// proved is the bound that rows prove: of each group that shares no vertex with
+// another, rounded up.
+func (g *cover) proved(rows []row) int64 {
+	sum := int64(0)
+	for _, group := range disjoint(len(g.weight), rows) {
+		sum += roundedUp(group)
+	}
+	return sum
+}

@@ -15,6 +15,7 @@ import (
 // offset.
 type reducer struct {
 	ctx    context.Context // nil, or ends run early: what is left is left
+	noFold bool            // leaves out the one rule over which not every row lifts
 	w      []int64
 	adj    [][]int32 // ascending; may still hold removed vertices, see live
 	gone   []bool
@@ -239,7 +240,7 @@ func (r *reducer) simplicial(v int32) {
 func (r *reducer) folds() bool {
 	any := false
 	for v := range r.w {
-		if !r.gone[v] && r.deg[v] == 2 && r.fold(int32(v)) {
+		if !r.noFold && !r.gone[v] && r.deg[v] == 2 && r.fold(int32(v)) {
 			any = true
 			r.local()
 		}
