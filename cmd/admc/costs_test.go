@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
 )
@@ -12,7 +14,9 @@ import (
 // TestEstimates: figure 1 by hand. Two calls, from a to b and c; every policy is
 // on them, so the ADM is a's.
 func TestEstimates(t *testing.T) {
-	flags := inputFlags{config: "../../examples/paper-figure-1/admc.yaml", previousFlags: previousFlags{fresh: true}}
+	var flags inputFlags
+	flags.register(&cobra.Command{})
+	flags.config, flags.fresh = "../../examples/paper-figure-1/admc.yaml", true
 	in, err := flags.load(nil)
 	if err != nil {
 		t.Fatal(err)
