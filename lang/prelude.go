@@ -62,7 +62,9 @@ var prelude = sync.OnceValue(func() *library {
 		if err != nil {
 			panic(err)
 		}
-		files = append(files, syntax.Parse(diag.NewSource(name, text), bag))
+		src := diag.NewSource(name, text)
+		src.Embedded = true
+		files = append(files, syntax.Parse(src, bag))
 	}
 	lib := newLibrary(files, bag)
 	if all := bag.All(); len(all) > 0 {

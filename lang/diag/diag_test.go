@@ -197,3 +197,63 @@ func TestWriteJSON(t *testing.T) {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
+
+func TestByteOrderMark(t *testing.T) {
+	s := NewSource("x", []byte("\ufeffab\ncd"))
+	for _, c := range []struct{ off, line, col int }{{0, 1, 1}, {3, 1, 1}, {4, 1, 2}, {6, 2, 1}} {
+		if line, col := s.Position(int32(c.off)); line != c.line || col != c.col {
+			t.Errorf("offset %d is %d:%d, want %d:%d", c.off, line, col, c.line, c.col)
+		}
+	}
+	if got := s.Line(1); got != "ab" {
+		t.Errorf("line 1 is %q", got)
+	}
+	if got := s.LineSpan(1, 2, 1).Text(); got != "b" {
+		t.Errorf("1:2 is %q", got)
+	}
+}
+
+// TestHarmless: a terminal gets nothing to obey from a path, a message, a hint,
+// a note or a line of the source, and the caret stays under its character.
+func TestHarmless(t *testing.T) {
+	s := NewSource("a\x1b[2Jb\n.adm", []byte("\tp \x1b]0;x\a\u202e\u200b\x7f\u0085 é bad\r\n"))
+	at := strings.Index(string(s.Text), "bad")
+	var bag Bag
+	bag.Errorf(s.Span(at, at+3), "x", "no \x1b[31m").WithHint("h\r\a").WithNote(s.Span(0, 1), "n\x1b").WithNote(Span{}, "m\x1b")
+	var b strings.Builder
+	if err := WriteText(&b, bag.All()); err != nil {
+		t.Fatal(err)
+	}
+	want := "a␛[2Jb␊.adm:1:17: error[x]: no ␛[31m\n" +
+		"    1 | \tp ␛]0;x␇��␡� é bad\n" +
+		"      | \t               ^^^\n" +
+		"  hint: h␍␇\n" +
+		"  a␛[2Jb␊.adm:1:1: note: n␛\n" +
+		"  note: m␛\n"
+	if got := b.String(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestWriteGitHub(t *testing.T) {
+	odd := NewSource("a,b:c%.adm", []byte("xy\nz\n"))
+	var bag Bag
+	bag.Errorf(odd.Span(0, 2), "odd", "50%%\n::error::forged\r")
+	bag.Warnf(odd.Span(0, 4), "long", "two lines")
+	bag.Warnf(odd.Span(4, 4), "empty", "an empty place")
+	var b strings.Builder
+	if err := WriteGitHub(&b, append(sample(), bag.All()...), Tool{}); err != nil {
+		t.Fatal(err)
+	}
+	want := `::warning title=no-place::nowhere
+::error file=shop.adm,line=1,endLine=3,title=unused::all of it
+::error file=shop.adm,line=2,col=13,endColumn=17,title=unknown-argument::rate has no argument "brust"%0Ahint: did you mean "burst"?%0A../lang/std/traffic.adm:1:1: note: it is declared here%0Anote: and nowhere else
+::warning file=shop.adm,line=4,col=1,endColumn=1,title=end::at the end
+::error file=a%2Cb%3Ac%25.adm,line=1,col=1,endColumn=2,title=odd::50%25%0A::error::forged%0D
+::warning file=a%2Cb%3Ac%25.adm,line=1,endLine=2,title=long::two lines
+::warning file=a%2Cb%3Ac%25.adm,line=2,col=2,endColumn=2,title=empty::an empty place
+`
+	if got := b.String(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}

@@ -65,9 +65,5 @@ func place(s Span) *jsonPlace {
 	}
 	line, col := s.Src.Position(s.Start)
 	endLine, endCol := s.Src.Position(s.End)
-	name := s.Src.Shown
-	if name == "" {
-		name = s.Src.Name
-	}
-	return &jsonPlace{name, line, col, endLine, endCol, int(s.Start), int(s.End - s.Start)}
+	return &jsonPlace{s.Src.Path(), line, col, endLine, endCol, int(s.Start), int(s.End - s.Start)}
 }

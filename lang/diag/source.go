@@ -8,6 +8,7 @@
 package diag
 
 import (
+	"bytes"
 	"fmt"
 	"sort"
 	"strings"
@@ -22,9 +23,19 @@ type Source struct {
 	// Shown is what diagnostics call it, a path that the user's terminal and
 	// editor can open; "" when that is Name.
 	Shown string
-	Text  []byte
+	// Embedded: it is inside admc, and there is no file that could be opened.
+	Embedded bool
+	Text     []byte
 
 	lines []int32 // offset of the first byte of each line
+}
+
+// Path is the file as diagnostics call it.
+func (s *Source) Path() string {
+	if s.Shown != "" {
+		return s.Shown
+	}
+	return s.Name
 }
 
 // NewSource indexes the lines of text. The text is kept, not copied.
@@ -46,22 +57,43 @@ func (s *Source) Span(start, end int) Span {
 }
 
 // Position gives the line and column of a byte offset, both from 1, the column
-// in runes.
+// in runes. A byte order mark takes up no column, as in editors.
 func (s *Source) Position(off int32) (line, col int) {
 	i := sort.Search(len(s.lines), func(i int) bool { return s.lines[i] > off }) - 1
-	return i + 1, utf8.RuneCount(s.Text[s.lines[i]:off]) + 1
+	return i + 1, utf8.RuneCount(s.Text[min(s.lineStart(i), off):off]) + 1
 }
 
-// Line gives line n (from 1) without its line end; "" when there is none.
+// Lines gives the number of lines; the text after the last line end is one,
+// even when it is empty.
+func (s *Source) Lines() int { return len(s.lines) }
+
+// LineStart gives the offset of the first byte of line n (from 1), behind a
+// byte order mark; the end of the text when there is no such line.
+func (s *Source) LineStart(n int) int {
+	if n < 1 || n > len(s.lines) {
+		return len(s.Text)
+	}
+	return int(s.lineStart(n - 1))
+}
+
+// lineStart is LineStart with lines counted from 0.
+func (s *Source) lineStart(i int) int32 {
+	if i == 0 && bytes.HasPrefix(s.Text, []byte("\ufeff")) {
+		return 3
+	}
+	return s.lines[i]
+}
+
+// Line gives line n (from 1) without its line end and a byte order mark; "" when there is none.
 func (s *Source) Line(n int) string {
 	if n < 1 || n > len(s.lines) {
 		return ""
 	}
-	rest := string(s.Text[s.lines[n-1]:])
-	if i := strings.IndexByte(rest, '\n'); i >= 0 {
+	rest := s.Text[s.LineStart(n):]
+	if i := bytes.IndexByte(rest, '\n'); i >= 0 {
 		rest = rest[:i]
 	}
-	return strings.TrimSuffix(rest, "\r")
+	return strings.TrimSuffix(string(rest), "\r")
 }
 
 // LineSpan makes the span of n runes that starts at line and column, both from
@@ -70,7 +102,7 @@ func (s *Source) LineSpan(line, col, runes int) Span {
 	if line < 1 || line > len(s.lines) {
 		return s.Span(len(s.Text), len(s.Text))
 	}
-	start := int(s.lines[line-1])
+	start := s.LineStart(line)
 	for ; col > 1 && start < len(s.Text) && s.Text[start] != '\n'; col-- {
 		_, w := utf8.DecodeRune(s.Text[start:])
 		start += w
@@ -125,10 +157,7 @@ func (s Span) Show() string {
 	if s.Src == nil {
 		return "-"
 	}
-	if s.Src.Shown != "" {
-		return s.in(s.Src.Shown)
-	}
-	return s.in(s.Src.Name)
+	return s.in(s.Src.Path())
 }
 
 func (s Span) in(name string) string {
