@@ -11,6 +11,7 @@ import (
 
 func newCompile(io streams) *cobra.Command {
 	flags := inputFlags{limits: limits{progress: io.err}}
+	var format reportFormat
 	var check, validate, quiet bool
 	cmd := &cobra.Command{
 		Use:   "compile [FILES|DIR]...",
@@ -40,12 +41,14 @@ changes to it is chosen, and it stays as it is where it is still right.`,
 			if err != nil {
 				return err
 			}
-			if err := report(io, bag, in.strict); err != nil {
+			in.silence(bag, true)
+			if err := format.report(io, bag, in.strict); err != nil {
 				return err
 			}
 			if err := reportGap(io, l.Placement, in.strict); err != nil {
 				return err
 			}
+			io := format.aside(io)
 			if validate {
 				if err := validateEnvoy(cmd.Context(), io, files); err != nil {
 					return err
@@ -65,6 +68,7 @@ changes to it is chosen, and it stays as it is where it is still right.`,
 	}
 	flags.register(cmd)
 	flags.registerOut(cmd)
+	format.register(cmd)
 	cmd.Flags().BoolVar(&check, "check", false, "write nothing; print how the output directory differs")
 	cmd.Flags().BoolVar(&validate, "validate", false, "run the real Envoy over every emitted configuration (ENVOY=, PATH, .tools/)")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "no summary")

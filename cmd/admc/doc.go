@@ -78,7 +78,7 @@ func planesText(action string) string {
 
 // codes is every diagnostic code of the compiler.
 func codes() []diag.CodeDoc {
-	return slices.Concat(syntax.Codes, graph.Codes, lang.Codes, solver.Codes, kube.Codes, envoy.Codes)
+	return slices.Concat(diag.Codes, syntax.Codes, graph.Codes, lang.Codes, solver.Codes, envoy.Codes, kube.Codes, cliCodes)
 }
 
 func findCode(name string) *diag.CodeDoc {

@@ -36,6 +36,7 @@ and why. Policies and graph come from the flags or from admc.yaml.`,
 			if err != nil {
 				return err
 			}
+			in.silence(bag, false)
 			if err := report(io, bag, in.strict); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	stdio "io"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 func newFmt(io streams) *cobra.Command {
 	var check bool
+	var report reportFormat
 	cmd := &cobra.Command{
 		Use:   "fmt [FILES|DIR|-]...",
 		Short: "Lay out policy files in the one canonical way",
@@ -24,10 +26,14 @@ standard input and writes standard output. Comments stay where they are. A file
 with a syntax error is reported and left alone.`,
 		Example: `  admc fmt policies/
   admc fmt --check                 # in CI: prints a diff and exits with 1
+  admc fmt --check --format github
   admc fmt - < shop.adm`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if report.String() != "text" && !check {
+				return errors.New("--format is for --check, whose findings are diagnostics then")
+			}
 			if len(args) == 1 && args[0] == "-" {
-				return formatStream(io, check)
+				return formatStream(io, check, report)
 			}
 			if len(args) == 0 {
 				args = []string{"."}
@@ -36,34 +42,37 @@ with a syntax error is reported and left alone.`,
 			if err != nil {
 				return err
 			}
-			return formatFiles(io, files, check)
+			return formatFiles(io, files, check, report)
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "change nothing; print what would change")
+	report.register(cmd)
 	return cmd
 }
 
-func formatStream(io streams, check bool) error {
+func formatStream(io streams, check bool, to reportFormat) error {
 	data, err := stdio.ReadAll(io.in)
 	if err != nil {
 		return err
 	}
 	bag := &diag.Bag{}
-	out, err := format(diag.NewSource("<stdin>", data), bag)
+	src := diag.NewSource("<stdin>", data)
+	out, err := format(src, bag)
 	if err != nil {
 		return err
 	}
-	if err := report(io, bag, false); err != nil {
+	differs := check && !bag.HasErrors() && to.layout(io, src, out, bag)
+	if err := to.report(io, bag, false); err != nil {
 		return err
 	}
 	if check {
-		return showFormat(io, "<stdin>", data, out)
+		return errIf(differs)
 	}
 	_, err = io.out.Write(out)
 	return err
 }
 
-func formatFiles(io streams, files []string, check bool) error {
+func formatFiles(io streams, files []string, check bool, to reportFormat) error {
 	bag := &diag.Bag{}
 	differs := false
 	for _, file := range files {
@@ -72,29 +81,30 @@ func formatFiles(io streams, files []string, check bool) error {
 			return err
 		}
 		mine := &diag.Bag{}
-		out, err := format(diag.NewSource(shownPath(file), data), mine)
-		if err != nil {
+		src := diag.NewSource(shownPath(file), data)
+		out, err := format(src, mine)
+		switch {
+		case err != nil:
 			return err
-		}
-		bag.Merge(mine)
-		if mine.HasErrors() || bytes.Equal(data, out) {
-			continue
-		}
-		if check {
-			differs = true
-			if err := showFormat(io, shownPath(file), data, out); err != nil && err != errInput {
+		case mine.HasErrors():
+		case check:
+			differs = to.layout(io, src, out, mine) || differs
+		case !bytes.Equal(data, out):
+			if err := replaceFile(file, out); err != nil {
 				return err
 			}
-			continue
+			fmt.Fprintln(io.out, shownPath(file))
 		}
-		if err := replaceFile(file, out); err != nil {
-			return err
-		}
-		fmt.Fprintln(io.out, shownPath(file))
+		bag.Merge(mine)
 	}
-	if err := report(io, bag, false); err != nil {
+	if err := to.report(io, bag, false); err != nil {
 		return err
 	}
+	return errIf(differs)
+}
+
+// errIf is errInput where something differs that is printed already.
+func errIf(differs bool) error {
 	if differs {
 		return errInput
 	}
@@ -113,38 +123,79 @@ func format(src *diag.Source, bag *diag.Bag) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// showFormat prints how a file would change; errInput when it would.
-func showFormat(io streams, name string, old, new []byte) error {
-	if bytes.Equal(old, new) {
-		return nil
+// Unformatted: a file is not laid out as `admc fmt` does it.
+const Unformatted diag.Code = "unformatted"
+
+// cliCodes documents what the commands themselves report.
+var cliCodes = []diag.CodeDoc{{
+	Code:    Unformatted,
+	Summary: "A file is not laid out in the canonical way; `admc fmt` does it.",
+	Bad:     "policy a{on * -> geo\n  rate_limit(5/s)}\n",
+	Good:    "policy a {\n    on * -> geo\n    rate_limit(5/s)\n}\n",
+}}
+
+// layout tells whether a file would be laid out differently, and how: people
+// get a diff, programs a diagnostic with the edit.
+func (f reportFormat) layout(io streams, src *diag.Source, out []byte, bag *diag.Bag) (differs bool) {
+	if bytes.Equal(src.Text, out) {
+		return false
 	}
-	if _, err := fmt.Fprint(io.out, emit.UnifiedDiff(name, old, name+" (formatted)", new)); err != nil {
-		return err
+	if f.String() == "text" {
+		fmt.Fprint(io.out, emit.UnifiedDiff(src.Path(), src.Text, src.Path()+" (formatted)", out))
+		return true
 	}
-	return errInput
+	at, text := difference(src, out)
+	bag.Errorf(at, Unformatted, "%s is not formatted", src.Path()).WithHint("run `admc fmt`").WithFix(at, text)
+	return true
+}
+
+// difference gives the lines of a source that another text has not, from the
+// first to the last, and what that has in their place.
+func difference(src *diag.Source, text []byte) (diag.Span, string) {
+	old, head := src.Text, 0
+	for head < min(len(old), len(text)) && old[head] == text[head] {
+		head++
+	}
+	head = bytes.LastIndexByte(old[:head], '\n') + 1
+	tail := 0
+	for tail < min(len(old), len(text))-head && old[len(old)-1-tail] == text[len(text)-1-tail] {
+		tail++
+	}
+	if i := bytes.IndexByte(old[len(old)-tail:], '\n'); i >= 0 && tail > 0 {
+		tail -= i + 1
+	}
+	return src.Span(head, len(old)-tail), string(text[head : len(text)-tail])
 }
 
 // replaceFile puts new contents in a file by a rename, keeping its mode.
 func replaceFile(path string, data []byte) error {
+	tmp, err := stageFile(path, data)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp)
+	return os.Rename(tmp, path)
+}
+
+// stageFile writes what a file is to be replaced by into a file beside it, with
+// its mode, and gives the name of that.
+func stageFile(path string, data []byte) (name string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return err
+		return "", err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".admc-fmt-*")
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".admc-*")
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer os.Remove(tmp.Name())
+	defer func() {
+		err = errors.Join(err, tmp.Close())
+		if err != nil {
+			os.Remove(tmp.Name())
+		}
+	}()
 	if _, err := tmp.Write(data); err != nil {
-		tmp.Close()
-		return err
+		return "", err
 	}
-	if err := tmp.Chmod(info.Mode().Perm()); err != nil {
-		tmp.Close()
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return tmp.Name(), tmp.Chmod(info.Mode().Perm())
 }

@@ -28,6 +28,8 @@ type inputs struct {
 	limits
 	whatIf  assumptions // what the graph is taken to say
 	timings *timings    // nil: nobody asks
+	// manifests are the files of the base; compile finds them.
+	manifests []*diag.Source
 }
 
 // inputFlags are the flags that name inputs; several commands share them.
@@ -38,6 +40,9 @@ type inputFlags struct {
 	limits
 
 	flags *pflag.FlagSet // to tell a flag that was given from its default
+
+	dir  string // where to look for admc.yaml and the default inputs; "" is here
+	disk disk
 }
 
 func (f *inputFlags) register(cmd *cobra.Command) {
@@ -72,7 +77,7 @@ func (f *inputFlags) registerBase(cmd *cobra.Command) {
 // load finds and reads the inputs: arguments and flags first, then admc.yaml,
 // then the defaults.
 func (f *inputFlags) load(args []string) (*inputs, error) {
-	conf, err := findConfig(f.config, ".")
+	conf, err := findConfig(f.config, cmp.Or(f.dir, "."))
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +107,9 @@ func (f *inputFlags) load(args []string) (*inputs, error) {
 		}
 	}
 	if len(paths) == 0 {
-		paths = []string{cmp.Or(conf.dir, ".")}
+		paths = []string{cmp.Or(conf.dir, f.dir, ".")}
 	}
-	files, err := policyFiles(paths)
+	files, err := f.disk.policyFiles(paths)
 	if err != nil {
 		return nil, err
 	}
@@ -116,19 +121,19 @@ func (f *inputFlags) load(args []string) (*inputs, error) {
 		}
 	}
 	root := commonDir(append([]string{graphPath}, files...))
-	if in.graph, err = readSource(graphPath, root); err != nil {
+	if in.graph, err = f.disk.readSource(graphPath, root); err != nil {
 		return nil, err
 	}
-	in.policies, err = readPolicies(files, root)
+	in.policies, err = f.disk.readPolicies(files, root)
 	return in, err
 }
 
 // readPolicies reads each file once, sorted by its name below root: how a path
 // was typed, and from where, doesn't matter.
-func readPolicies(files []string, root string) ([]*diag.Source, error) {
+func (d disk) readPolicies(files []string, root string) ([]*diag.Source, error) {
 	var out []*diag.Source
 	for _, file := range files {
-		src, err := readSource(file, root)
+		src, err := d.readSource(file, root)
 		if err != nil {
 			return nil, err
 		}
@@ -149,9 +154,15 @@ func checkOptions(o solver.Options) error {
 }
 
 // policyFiles expands directories to their *.adm files, and has each path once.
-func policyFiles(paths []string) ([]string, error) {
+func policyFiles(paths []string) ([]string, error) { return disk{}.policyFiles(paths) }
+
+func (d disk) policyFiles(paths []string) ([]string, error) {
 	var files []string
 	for _, p := range paths {
+		if abs, err := filepath.Abs(p); err == nil && d.unsaved[abs] != nil {
+			files = append(files, filepath.Clean(p))
+			continue
+		}
 		info, err := os.Stat(p)
 		if err != nil {
 			return nil, err
@@ -169,6 +180,11 @@ func policyFiles(paths []string) ([]string, error) {
 				files = append(files, filepath.Join(p, e.Name()))
 			}
 		}
+		for _, f := range d.in(p) {
+			if strings.HasSuffix(f, ".adm") {
+				files = append(files, f)
+			}
+		}
 	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("no *.adm file in %s", strings.Join(shownPaths(paths), ", "))
@@ -179,8 +195,8 @@ func policyFiles(paths []string) ([]string, error) {
 
 // readSource reads a file. Its name in outputs is relative to root, so that the
 // working directory and the place of the checkout don't show in them.
-func readSource(path, root string) (*diag.Source, error) {
-	data, err := os.ReadFile(path)
+func (d disk) readSource(path, root string) (*diag.Source, error) {
+	data, err := d.read(path)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {

@@ -94,6 +94,7 @@ func (in *inputs) backends(bag *diag.Bag) ([]emit.Backend, error) {
 		if err != nil {
 			return nil, err
 		}
+		in.manifests = base.Sources()
 		k.Base, k.BaseRef = base, relativeTo(in.out, in.base)
 	}
 	return []emit.Backend{envoy.Backend{}, k, bpfgen.Backend{}}, nil

@@ -158,7 +158,7 @@ func (v *verification) inputs(flags verifyFlags) (*inputs, error) {
 	missing := false
 	for _, input := range v.record.Inputs() {
 		path := filepath.Join(root, filepath.FromSlash(input.Path))
-		src, err := readSource(path, root)
+		src, err := disk{}.readSource(path, root)
 		if errors.Is(err, os.ErrNotExist) {
 			v.add("the input %s is not in %s", input.Path, shownPath(root))
 			missing = true

@@ -16,7 +16,7 @@ const (
 	codePortMapped       diag.Code = "port-mapped"
 	codeProbePoliced     diag.Code = "probe-policed"
 	codePrivileged       diag.Code = "privileged-sender"
-	codeUnknownVersion   diag.Code = "unknown-version"
+	codeUnknownVersion   diag.Code = "version-without-pods"
 	codeVersionsUnseen   diag.Code = "versions-unseen"
 	codeReplicasDiffer   diag.Code = "replicas-differ"
 	codeConfigTooLarge   diag.Code = "config-too-large"

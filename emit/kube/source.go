@@ -2,9 +2,11 @@ package kube
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -47,6 +49,15 @@ func (s *sources) read(name string, bag *diag.Bag) error {
 		s.docs = append(s.docs, document{src, node})
 	}
 	return nil
+}
+
+// Sources gives the files behind the base, by name.
+func (b *Base) Sources() []*diag.Source {
+	var out []*diag.Source
+	for _, name := range slices.Sorted(maps.Keys(b.files.files)) {
+		out = append(out, b.files.files[name])
+	}
+	return out
 }
 
 // yamlSpan reads the line from yaml.v3's message, the only place that has it.

@@ -257,3 +257,28 @@ func TestWriteGitHub(t *testing.T) {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
+
+// TestApplyFixes: an edit is made whole or not at all, and none that touches
+// one before it.
+func TestApplyFixes(t *testing.T) {
+	a, b := NewSource("a", []byte("one two three")), NewSource("b", []byte("xy"))
+	std := NewSource("std", []byte("z"))
+	std.Embedded = true
+	fixes := func(list ...Fix) *Diagnostic { return &Diagnostic{Fixes: list} }
+	list := []*Diagnostic{
+		fixes(Fix{a.Span(8, 13), "3"}),
+		fixes(),
+		fixes(Fix{a.Span(0, 3), "1"}, Fix{b.Span(1, 1), "-"}),
+		fixes(Fix{a.Span(4, 7), "2"}, Fix{b.Span(0, 1), "lost: it meets the insertion"}),
+		fixes(Fix{a.Span(4, 8), "lost: it meets three"}),
+		fixes(Fix{std.Span(0, 1), "lost: no file"}),
+		fixes(Fix{b.Span(2, 2), ""}),
+	}
+	texts, applied := ApplyFixes(list)
+	if len(applied) != 2 || applied[0] != list[0] || applied[1] != list[2] {
+		t.Errorf("applied %d", len(applied))
+	}
+	if got := string(texts[a]) + "|" + string(texts[b]); len(texts) != 2 || got != "1 two 3|x-y" {
+		t.Errorf("got %d texts: %s", len(texts), got)
+	}
+}

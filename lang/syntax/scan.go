@@ -15,6 +15,9 @@ type scanner struct {
 	lineStart int
 	fresh     bool // no token on this line yet
 	comments  []comment
+	// celComments are those in conditions: nobody prints them, as a condition is
+	// kept as written.
+	celComments []comment
 }
 
 // A comment as found, with what the parser needs to give it to a node.

@@ -28,6 +28,7 @@ func (s *scanner) celText() (text string, issues []issue, ok bool) {
 			depth--
 			s.off++
 		case c == '/' && s.at(s.off+1) == '/':
+			s.celComments = append(s.celComments, comment{start: s.off, end: s.lineEnd(s.off)})
 			s.skipLine()
 		case c == '"' || c == '\'':
 			issues = append(issues, s.celString(s.off, false)...)
