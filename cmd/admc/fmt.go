@@ -144,27 +144,9 @@ func (f reportFormat) layout(io streams, src *diag.Source, out []byte, bag *diag
 		fmt.Fprint(io.out, emit.UnifiedDiff(src.Path(), src.Text, src.Path()+" (formatted)", out))
 		return true
 	}
-	at, text := difference(src, out)
-	bag.Errorf(at, Unformatted, "%s is not formatted", src.Path()).WithHint("run `admc fmt`").WithFix(at, text)
+	edit := diag.Difference(src, out)
+	bag.Errorf(edit.At, Unformatted, "%s is not formatted", src.Path()).WithHint("run `admc fmt`").WithFix(edit.At, edit.Replace)
 	return true
-}
-
-// difference gives the lines of a source that another text has not, from the
-// first to the last, and what that has in their place.
-func difference(src *diag.Source, text []byte) (diag.Span, string) {
-	old, head := src.Text, 0
-	for head < min(len(old), len(text)) && old[head] == text[head] {
-		head++
-	}
-	head = bytes.LastIndexByte(old[:head], '\n') + 1
-	tail := 0
-	for tail < min(len(old), len(text))-head && old[len(old)-1-tail] == text[len(text)-1-tail] {
-		tail++
-	}
-	if i := bytes.IndexByte(old[len(old)-tail:], '\n'); i >= 0 && tail > 0 {
-		tail -= i + 1
-	}
-	return src.Span(head, len(old)-tail), string(text[head : len(text)-tail])
 }
 
 // replaceFile puts new contents in a file by a rename, keeping its mode.

@@ -17,6 +17,7 @@ var commands = []func(streams) *cobra.Command{
 	newExplain,
 	newFmt,
 	newDoc,
+	newLSP,
 	newVersion,
 }
 

@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 )
@@ -45,4 +46,24 @@ func edit(text []byte, fixes []Fix) []byte {
 		from = f.At.End
 	}
 	return append(out, text[from:]...)
+}
+
+// Difference gives the edit of whole lines that turns a source into another
+// text.
+func Difference(src *Source, text []byte) Fix {
+	old, head := src.Text, 0
+	for head < min(len(old), len(text)) && old[head] == text[head] {
+		head++
+	}
+	head = bytes.LastIndexByte(old[:head], '\n') + 1
+	tail := 0
+	for tail < min(len(old), len(text))-head && old[len(old)-1-tail] == text[len(text)-1-tail] {
+		tail++
+	}
+	if i := bytes.IndexByte(old[len(old)-tail:], '\n'); i >= 0 && tail > 0 {
+		tail -= i + 1
+	} else {
+		tail = 0
+	}
+	return Fix{src.Span(head, len(old)-tail), string(text[head : len(text)-tail])}
 }

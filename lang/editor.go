@@ -1,0 +1,57 @@
+package lang
+
+import (
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/ir"
+)
+
+// Decl gives the declaration of a standard action; nil when there is none.
+func Decl(name string) *ir.ActionDecl {
+	if a := prelude().actions[name]; a != nil {
+		return a.decl
+	}
+	return nil
+}
+
+// Attributes gives what conditions can read on some protocol, in the order of
+// the reference.
+func Attributes() []string {
+	var names []string
+	for _, a := range attributes {
+		if a.refused == "" {
+			names = append(names, a.name)
+		}
+	}
+	return names
+}
+
+// Planes gives what a protocol is called that covers others in `on … : tcp`.
+func Planes() []graph.Plane { return []graph.Plane{graph.HTTP, graph.GRPC, graph.TCP} }
+
+// Words documents the words of the language, for editors.
+var Words = []struct{ Where, Word, Doc string }{
+	{"file", "let", "`let NAME = …` names endpoints or a value; `$NAME` uses it."},
+	{"file", "policy", "`policy NAME { on … ACTIONS }`: what happens on which calls."},
+	{"file", "require", "`require NAME { on … has … }`: a rule about policies."},
+	{"file", "test", "`test \"title\" { … }`: requests, and what is expected of them."},
+	{"file", "action", "`action NAME(…) { … }` declares an action."},
+	{"policy", "on", "`on CALLERS -> RECEIVERS : PROTOCOLS`: the calls that the policy is about."},
+	{"policy", "path", "`path a ~> b -> c`: requests that came this way; `->` is one call, `~>` one or more."},
+	{"policy", "when", "`when { … }`: a condition in CEL."},
+	{"policy", "sample", "`sample 10%`: a share of the requests, drawn by a hash of `x-request-id`."},
+	{"endpoints", "except", "`A except B`: A without B."},
+	{"endpoints", "external", "Every external."},
+	{"expect", "pass", "The request reaches the receiver."},
+	{"expect", "deny", "The request is answered on the way, `deny 403` with this status."},
+	{"expect", "status", "The caller gets this status."},
+	{"expect", "route", "The request goes to this version."},
+	{"expect", "header", "The receiver gets this header with this value."},
+	{"@", "ingress", "The policy is enforced at the receiver."},
+	{"@", "egress", "The policy is enforced at the callers."},
+	{"@", "strict", "It must hold even if the caller's pod is compromised: at the receiver."},
+	{"@", "fail", "`@fail(closed)`: while its proxy is dead, connections are refused; `@fail(open)`: they pass."},
+	{"@", "closed", "What the policy doesn't allow is denied."},
+	{"@", "priority", "`@priority(N)`: of policies that conflict, the one with the higher number holds."},
+	{"@", "before", "`@before(POLICY)`: acts before that policy on the same request."},
+	{"@", "after", "`@after(POLICY)`: acts after that policy on the same request."},
+}
