@@ -152,8 +152,11 @@ func (r *Record) placement(p *Problem) (*Placement, error) {
 // id is ir.Obligation.ID; only an obligation that needs both ends is at both.
 func (o *obligationFile) id() string {
 	id := fmt.Sprintf("%s@%s:%d", o.Policy, o.Receiver, o.Port)
-	if o.Side == eitherSide.String() {
+	switch {
+	case o.Side == eitherSide.String():
 		id += "#both"
+	case o.Part != "":
+		id += "#" + o.Part
 	}
 	return id
 }
@@ -220,7 +223,7 @@ func (r *Record) readBack() (*ir.Program, *graph.Graph) {
 			policy[o.Policy] = &ir.Policy{Name: o.Policy}
 		}
 		side := sideNamed(o.Side)
-		of := &ir.Obligation{Policy: policy[o.Policy], Receiver: at(o.Receiver), Port: o.Port, May: side, Both: side == eitherSide}
+		of := &ir.Obligation{Policy: policy[o.Policy], Part: o.Part, Receiver: at(o.Receiver), Port: o.Port, May: side, Both: side == eitherSide}
 		if o.Reason == reasonFree {
 			of.May = eitherSide
 		}

@@ -27,7 +27,6 @@ var rooms = []struct {
 	{"emit/envoy", []string{"lang/diag", "lang/ir", "graph", "solver", "emit/layout", "emit"}},
 	{"emit/kube", []string{"lang/diag", "lang/ir", "graph", "solver", "emit/layout", "emit"}},
 	{"emit/dot", []string{"lang/diag", "lang/ir", "graph", "solver", "emit/layout", "emit"}},
-	{"lsp", []string{"lang/diag", "lang/syntax", "graph", "lang/ir", "lang"}},
 	{"bpf", nil},
 	{"bpfgen", []string{"bpf", "lang/diag", "lang/ir", "graph", "solver", "emit/layout", "emit"}},
 }

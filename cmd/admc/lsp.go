@@ -16,7 +16,7 @@ import (
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/syntax"
-	"admc.dev/admc/lsp"
+	"admc.dev/admc/cmd/admc/lsp"
 )
 
 // solveWithin bounds the search for a placement while somebody types.
@@ -56,7 +56,7 @@ func (f inputFlags) program(ctx context.Context, path string, open map[string][]
 	if err != nil {
 		return nil, err
 	}
-	return in.check(ctx)
+	return in.forEditor(ctx)
 }
 
 func (in *inputs) has(path string) bool {
@@ -68,9 +68,9 @@ func (in *inputs) has(path string) bool {
 	return false
 }
 
-// check is the command check for an editor: it also gives what is known of a
+// forEditor is the command check for an editor: it also gives what is known of a
 // program that has errors.
-func (in *inputs) check(ctx context.Context) (*lsp.Program, error) {
+func (in *inputs) forEditor(ctx context.Context) (*lsp.Program, error) {
 	p := &lsp.Program{Sources: append([]*diag.Source{in.graph}, in.policies...)}
 	var scratch diag.Bag // compile says it again
 	for _, src := range in.policies {
