@@ -18,7 +18,7 @@ export CGO_CFLAGS  ?= -I/usr/include/lpsolve
 export CGO_LDFLAGS ?= -llpsolve55 -lm -ldl -lcolamd
 
 # Without an answer from git (a checkout of another user), build all the same.
-export GOFLAGS := $(GOFLAGS) $(if $(shell git status --porcelain >/dev/null 2>&1 && echo yes),,-buildvcs=false)
+export GOFLAGS := $(strip $(GOFLAGS) $(if $(shell git status --porcelain >/dev/null 2>&1 && echo yes),,-buildvcs=false))
 
 # One Envoy for everything: as named, or on PATH, or the one in .tools.
 ifneq ($(ENVOY),)

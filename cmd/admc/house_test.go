@@ -26,6 +26,7 @@ var rooms = []struct {
 	{"emit", []string{"lang/diag", "lang/ir", "graph", "solver", "emit/layout"}},
 	{"emit/envoy", []string{"lang/diag", "lang/ir", "graph", "solver", "emit/layout", "emit"}},
 	{"emit/kube", []string{"lang/diag", "lang/ir", "graph", "solver", "emit/layout", "emit"}},
+	{"emit/kube/krusty", nil}, // renders for the tests of emit/kube
 	{"emit/dot", []string{"lang/diag", "lang/ir", "graph", "solver", "emit/layout", "emit"}},
 	{"bpf", nil},
 	{"bpfgen", []string{"bpf", "lang/diag", "lang/ir", "graph", "solver", "emit/layout", "emit"}},
@@ -40,7 +41,7 @@ var walls = map[string][]string{
 	"github.com/cilium/ebpf":                 {"bpfgen"},
 	"github.com/spf13/cobra":                 {"cmd/admc"},
 	"sigs.k8s.io/yaml":                       {"emit/envoy", "emit/kube"},
-	"sigs.k8s.io/kustomize":                  {"emit/kube"},
+	"sigs.k8s.io/kustomize":                  {"emit/kube", "emit/kube/krusty"},
 	"gopkg.in/yaml.v3":                       {"graph", "emit/kube", "cmd/admc"},
 }
 

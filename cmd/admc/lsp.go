@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"admc.dev/admc/cmd/admc/lsp"
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/syntax"
-	"admc.dev/admc/cmd/admc/lsp"
 )
 
 // solveWithin bounds the search for a placement while somebody types.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/tools/txtar"
+	"github.com/rogpeppe/go-internal/txtar"
 	"gopkg.in/yaml.v3"
 
 	"admc.dev/admc/lang/diag"
@@ -95,7 +95,7 @@ func TestNoPluginPackage(t *testing.T) {
 	if !slices.Contains(strings.Fields(string(deps)), "sigs.k8s.io/kustomize/api/builtins") {
 		t.Error("go list does not say what this package needs")
 	}
-	if _, err := os.Stat("testdata/krusty/main.go"); err != nil {
+	if _, err := os.Stat("krusty/main.go"); err != nil {
 		t.Error(err)
 	}
 }

@@ -26,7 +26,7 @@ type rendered struct {
 // krusty builds the program that renders with kustomize's library.
 var krusty = sync.OnceValues(func() (string, error) {
 	program := krustyPath()
-	cmd := exec.Command("go", "build", "-o", program, "./testdata/krusty")
+	cmd := exec.Command("go", "build", "-o", program, "./krusty")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

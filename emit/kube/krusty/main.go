@@ -1,6 +1,6 @@
-// Command krusty renders the directory it is given with kustomize's library, in
-// the order of `kubectl kustomize`. It is a program of its own because the
-// library can't be linked with lp_solve's.
+// Command krusty is for the tests of emit/kube: it renders the directory it is
+// given with kustomize's library, in the order of `kubectl kustomize`. It is a
+// program of its own because the library can't be linked with lp_solve's.
 package main
 
 import (
