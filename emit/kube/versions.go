@@ -57,6 +57,11 @@ func (o *overlay) versions() {
 		}
 		labels[versionLabel] = v.name
 		name := layout.VersionService(v.service, v.name)
+		if other := o.called(name, namespace); other != nil {
+			o.bag.Errorf(v.at, codeNameTaken, "the Service for version %s of %s is named %s, as another service is", v.name, v.service.Name, name).
+				WithHint("rename that service").WithNote(other.At, "%s is declared here", other.Name)
+			continue
+		}
 		s := service{APIVersion: "v1", Kind: "Service", Metadata: meta{Name: name, Namespace: namespace, Labels: o.labels(v.service)},
 			Spec: serviceBody{ClusterIP: "None", Selector: labels}}
 		for _, port := range slices.Sorted(maps.Keys(v.ports)) {
@@ -64,6 +69,16 @@ func (o *overlay) versions() {
 		}
 		o.addResource("versions/service-"+layout.FileName(v.service.Name)+"-"+v.name+".yaml", s)
 	}
+}
+
+// called finds the service whose Kubernetes Service has that name; nil for none.
+func (o *overlay) called(name, namespace string) *graph.Service {
+	for _, s := range o.l.Graph.Services {
+		if s.Namespace == namespace && layout.KubeName(s) == name {
+			return s
+		}
+	}
+	return nil
 }
 
 // chosenVersions looks at the rules of every ADM, sorted by service and name.
