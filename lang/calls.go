@@ -139,6 +139,8 @@ func (c *checker) parameter(n *syntax.Call, a *action, arg *syntax.Arg, position
 	d := c.bag.Errorf(arg.Name.At, UnknownArgument, "%s has no argument %q", name, arg.Name.Name)
 	if near := diag.Suggest(arg.Name.Name, names); near != "" {
 		d.WithHint("did you mean %q?", near).WithFix(arg.Name.At, near)
+	} else if len(names) == 0 {
+		d.WithHint("it takes none")
 	} else {
 		d.WithHint("its arguments are %s", strings.Join(names, ", "))
 	}

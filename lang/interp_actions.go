@@ -22,6 +22,7 @@ type deed struct {
 // deeds is every action that the interpreter knows.
 var deeds = map[string]deed{
 	"deny":            {request: denies},
+	"allow":           {request: refuses},
 	"jwt":             {request: authenticates, claims: tokenClaims},
 	"rate_limit":      {request: limits},
 	"set_header":      {request: onRequest(setsHeader), response: onResponse(setsHeader)},
@@ -60,6 +61,19 @@ func CanInterpret(p *ir.Program, bag *diag.Bag) {
 			}
 		}
 	}
+}
+
+// refuses is allow where its condition, negated in its obligation, doesn't hold.
+func refuses(a *attempt, c *act) {
+	switch a.plane() {
+	case graph.HTTP:
+		a.end(c, 403, "")
+	case graph.GRPC:
+		a.end(c, codeNumber("PERMISSION_DENIED"), "")
+	default:
+		a.end(c, 0, "")
+	}
+	a.acts(c, "", "refused it%s", a.with(a.answer.Status))
 }
 
 func denies(a *attempt, c *act) {

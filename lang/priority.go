@@ -131,7 +131,7 @@ func (p *policy) own(t *typedCall, edges []liveEdge) {
 // overruled warns of an action that gave way everywhere.
 func (c *checker) overruled(p *policy) {
 	for _, t := range p.calls {
-		if own, ok := p.owns[t]; ok && len(own) == 0 && len(p.live) > 0 {
+		if own, ok := p.owns[t]; ok && len(own) == 0 && len(p.live) > 0 && t.act.decl.Name != allowAction {
 			c.bag.Warnf(t.ir.At, Overruled, "%s of policy %s gives way to policies of higher priority on every call", t.act.decl.Name, p.ir.Name)
 		}
 	}

@@ -66,7 +66,7 @@ func (c *checker) requiredCalls(r *syntax.Require) (calls []int32, whole bool) {
 
 // A doing is an action that a policy does on a call.
 type doing struct {
-	o    *obligation
+	by   *policy
 	cond *ir.Condition
 	call *typedCall
 }
@@ -81,8 +81,8 @@ func (d doing) counts() string {
 	switch {
 	case d.cond != nil:
 		return "only under the condition " + d.cond.Text
-	case d.o.policy.ir.Sample < 1:
-		return fmt.Sprintf("only for %s of the requests", percent(d.o.policy.ir.Sample))
+	case d.by.ir.Sample < 1:
+		return fmt.Sprintf("only for %s of the requests", percent(d.by.ir.Sample))
 	}
 	return ""
 }
@@ -99,19 +99,34 @@ func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]doing {
 	}
 	done := map[deedKey][]doing{}
 	for _, p := range c.policies {
+		c.judges(p, wanted, done)
 		for _, o := range p.obligations {
 			for _, t := range o.acts {
-				if !wanted[t.act.decl.Name] {
+				if !wanted[t.act.decl.Name] || t.act.decl.Name == allowAction {
 					continue
 				}
 				for i, n := range o.calls {
 					key := deedKey{n, t.act.decl.Name}
-					done[key] = append(done[key], doing{o, o.ir.Edges[i].Cond, t})
+					done[key] = append(done[key], doing{p, o.ir.Edges[i].Cond, t})
 				}
 			}
 		}
 	}
 	return done
+}
+
+// judges adds the calls of a policy that allows: it judges every request on all
+// of them, also where its condition always holds and nothing is left to refuse.
+func (c *checker) judges(p *policy, wanted map[string]bool, done map[deedKey][]doing) {
+	for _, t := range p.calls {
+		if t.act.decl.Name != allowAction || !wanted[allowAction] || p.bad {
+			continue
+		}
+		for _, e := range p.edges {
+			key := deedKey{e.call, allowAction}
+			done[key] = append(done[key], doing{p, nil, t})
+		}
+	}
 }
 
 // A lack is calls on which a rule's nearest alternative lacks the same actions,
@@ -196,11 +211,11 @@ func (c *checker) nearest(name string, call int32, done map[deedKey][]doing) (di
 			at := d.call.ir.At
 			switch {
 			case d.cond != nil:
-				at = d.o.policy.where()
-			case d.o.policy.sample != nil:
-				at = d.o.policy.sample.At
+				at = d.by.where()
+			case d.by.sample != nil:
+				at = d.by.sample.At
 			}
-			return at, fmt.Sprintf("policy %s does %s there %s", d.o.policy.ir.Name, name, why)
+			return at, fmt.Sprintf("policy %s does %s there %s", d.by.ir.Name, name, why)
 		}
 	}
 	var elsewhere *policy

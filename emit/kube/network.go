@@ -92,7 +92,9 @@ func (o *overlay) guardedPorts() []*guardedPort {
 			g = &guardedPort{receiver: receiver, port: ob.Port, at: ob.Policy.At, held: map[string]bool{}}
 			found[key] = g
 		}
-		g.policies = append(g.policies, ob.Policy.Name)
+		if !slices.Contains(g.policies, ob.Policy.Name) {
+			g.policies = append(g.policies, ob.Policy.Name)
+		}
 		for _, e := range ob.Edges {
 			g.held[e.Sender.NodeName()] = true
 		}
