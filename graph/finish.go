@@ -85,9 +85,23 @@ func (l *loader) sharedWorkloads() {
 // sameAddress finds externals whose host and port are another node's: the
 // redirect could not tell the calls to one from those to the other.
 func (l *loader) sameAddress() {
+	// Few externals, many services: only a service that some host begins with
+	// is worth writing out.
+	named := map[string]bool{}
+	for _, e := range l.g.Externals {
+		named[e.Host] = true
+		for i, c := range e.Host {
+			if c == '.' {
+				named[e.Host[:i]] = true
+			}
+		}
+	}
 	owner := map[string]Node{}
 	for _, s := range l.g.Services {
 		base := s.Name[strings.LastIndexByte(s.Name, '/')+1:]
+		if !named[base] {
+			continue
+		}
 		for _, p := range s.Ports {
 			for _, host := range []string{base, base + "." + s.Namespace, base + "." + s.Namespace + ".svc", base + "." + s.Namespace + ".svc.cluster.local"} {
 				owner[fmt.Sprintf("%s:%d", host, p.Number)] = s

@@ -27,7 +27,7 @@ func (c *checker) requires(rules []*syntax.Require) {
 		}
 		return
 	}
-	done := c.deeds(rules)
+	done := c.doings(rules)
 	for _, r := range rules {
 		c.require(r, done)
 	}
@@ -71,7 +71,7 @@ type doing struct {
 	call *typedCall
 }
 
-type deedKey struct {
+type doingKey struct {
 	call   int32
 	action string
 }
@@ -87,8 +87,8 @@ func (d doing) counts() string {
 	return ""
 }
 
-// deeds gives what policies do, of the actions that the rules name.
-func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]doing {
+// doings gives what policies do, of the actions that the rules name.
+func (c *checker) doings(rules []*syntax.Require) map[doingKey][]doing {
 	wanted := map[string]bool{}
 	for _, r := range rules {
 		for _, all := range r.Any {
@@ -97,7 +97,7 @@ func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]doing {
 			}
 		}
 	}
-	done := map[deedKey][]doing{}
+	done := map[doingKey][]doing{}
 	for _, p := range c.policies {
 		c.judges(p, wanted, done)
 		for _, o := range p.obligations {
@@ -106,7 +106,7 @@ func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]doing {
 					continue
 				}
 				for i, n := range o.calls {
-					key := deedKey{n, t.act.decl.Name}
+					key := doingKey{n, t.act.decl.Name}
 					done[key] = append(done[key], doing{p, o.ir.Edges[i].Cond, t})
 				}
 			}
@@ -117,13 +117,13 @@ func (c *checker) deeds(rules []*syntax.Require) map[deedKey][]doing {
 
 // judges adds the calls of a policy that allows: it judges every request on all
 // of them, also where its condition always holds and nothing is left to refuse.
-func (c *checker) judges(p *policy, wanted map[string]bool, done map[deedKey][]doing) {
+func (c *checker) judges(p *policy, wanted map[string]bool, done map[doingKey][]doing) {
 	for _, t := range p.calls {
 		if t.act.decl.Name != allowAction || !wanted[allowAction] || p.bad {
 			continue
 		}
 		for _, e := range p.edges {
-			key := deedKey{e.call, allowAction}
+			key := doingKey{e.call, allowAction}
 			done[key] = append(done[key], doing{p, nil, t})
 		}
 	}
@@ -144,7 +144,7 @@ type near struct {
 	text string
 }
 
-func (c *checker) require(r *syntax.Require, done map[deedKey][]doing) {
+func (c *checker) require(r *syntax.Require, done map[doingKey][]doing) {
 	calls, whole := c.requiredCalls(r)
 	if whole && len(calls) == 0 {
 		c.bag.Warnf(r.Name.At, NoEdges, "require %s matches no call of the graph", r.Name.Name)
@@ -175,13 +175,13 @@ func (c *checker) require(r *syntax.Require, done map[deedKey][]doing) {
 
 // lacking gives the actions that the alternative which is nearest to hold on a
 // call lacks there; none when one holds.
-func lacking(r *syntax.Require, call int32, done map[deedKey][]doing) []string {
+func lacking(r *syntax.Require, call int32, done map[doingKey][]doing) []string {
 	var fewest []string
 	for i, all := range r.Any {
 		var missing []string
 		for _, name := range all {
 			does := func(d doing) bool { return d.counts() == "" }
-			if !slices.ContainsFunc(done[deedKey{call, name.Name}], does) && !slices.Contains(missing, name.Name) {
+			if !slices.ContainsFunc(done[doingKey{call, name.Name}], does) && !slices.Contains(missing, name.Name) {
 				missing = append(missing, name.Name)
 			}
 		}
@@ -205,8 +205,8 @@ func (c *checker) reportLack(r *syntax.Require, l *lack) {
 
 // nearest says which policy comes nearest to doing an action on a call, and why
 // it does not count; "" when no policy has the action.
-func (c *checker) nearest(name string, call int32, done map[deedKey][]doing) (diag.Span, string) {
-	for _, d := range done[deedKey{call, name}] {
+func (c *checker) nearest(name string, call int32, done map[doingKey][]doing) (diag.Span, string) {
+	for _, d := range done[doingKey{call, name}] {
 		if why := d.counts(); why != "" {
 			at := d.call.ir.At
 			switch {
