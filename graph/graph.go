@@ -123,7 +123,9 @@ type External struct {
 	Host     string // "" when it only calls in
 	Port     int
 	Protocol Protocol
-	At       diag.Span
+	// Addresses are prefixes in which all addresses of the host are, as written.
+	Addresses []string
+	At        diag.Span
 }
 
 // A Call is an edge: From may open connections to To's port.

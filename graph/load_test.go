@@ -64,6 +64,9 @@ func TestEveryKey(t *testing.T) {
 		f.Capacity.String() != "0.05" || f.Cost.String() != "1" || !f.Starts || len(f.Versions) != 2 || f.Labels["tier"] != "web" {
 		t.Errorf("frontend = %+v", f)
 	}
+	if stripe := g.Lookup("stripe").(*External); len(stripe.Addresses) != 2 || stripe.Port != 443 {
+		t.Errorf("stripe = %+v", stripe)
+	}
 	var got []string
 	for _, c := range g.Calls {
 		got = append(got, c.From.NodeName()+" "+c.To.NodeName()+":"+strconv.Itoa(c.Port)+" "+string(c.Protocol)+" "+c.PortName+" "+c.RPS.String())

@@ -88,7 +88,7 @@ func (l *loader) protocol(n *yaml.Node) (Protocol, bool) {
 
 var protocolNames = Protocols()
 
-var externalKeys = []string{"host", "port", "protocol"}
+var externalKeys = []string{"host", "port", "protocol", "addresses"}
 
 func (l *loader) externals(n *yaml.Node) {
 	content, ok := l.entries(n, "externals")
@@ -103,7 +103,7 @@ func (l *loader) externals(n *yaml.Node) {
 }
 
 // external reads one external; nil when not even its name is known. Host, port
-// and protocol come together or not at all.
+// and protocol come together or not at all; addresses can be known of both kinds.
 func (l *loader) external(key, n *yaml.Node) *External {
 	name, ok := l.text(key, "an external's name")
 	if !ok {
@@ -123,6 +123,11 @@ func (l *loader) external(key, n *yaml.Node) *External {
 			l.broken[e] = true // its keys were all unknown
 		}
 		return e
+	}
+	if n := o.get("addresses"); n != nil {
+		if e.Addresses = l.addresses(n); len(o.content) == 2 {
+			return e // it calls in, from these
+		}
 	}
 	host, port, protocol := l.must(o, "host", "an external that is called"), l.must(o, "port", "an external that is called"),
 		l.must(o, "protocol", "an external that is called")

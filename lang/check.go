@@ -173,5 +173,6 @@ func (c *checker) program() *ir.Program {
 		out.Obligations = append(out.Obligations, o.ir)
 	}
 	out.Rows = c.join(all)
+	out.Closed = c.closeServices()
 	return out
 }

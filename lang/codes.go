@@ -43,6 +43,7 @@ const (
 	DividedBudget diag.Code = "divided-budget"
 	NoProvider    diag.Code = "no-provider"
 	AgainstOrder  diag.Code = "against-order"
+	ClosedCall    diag.Code = "closed-call"
 	Conflict      diag.Code = "conflict"
 	RequireUnmet  diag.Code = "require-unmet"
 	UnknownPolicy diag.Code = "unknown-policy"
@@ -89,7 +90,7 @@ policy b { on frontend -> search  timeout(1s) }
 `,
 }, {
 	Code:    MissingClause,
-	Summary: "A policy says on no edges, or has no action.",
+	Summary: "A policy says on no edges, or has neither an action nor @closed.",
 	Bad: `policy a {
     on search -> geo
 }
@@ -102,10 +103,18 @@ policy b { on frontend -> search  timeout(1s) }
 }, {
 	Code:    NotYet,
 	Summary: "The language has it, and this release does not: it is refused, never ignored.",
-	Bad: `@closed
-policy a { on search -> geo  timeout(1s) }
+	Bad: `policy a { path frontend ~> geo  deny() }
 `,
-	Good: `policy a { on search -> geo  timeout(1s) }
+	Good: `policy a { on search -> geo  deny() }
+`,
+}, {
+	Code:    ClosedCall,
+	Summary: "A policy says @closed of a service, which then calls nothing else, and the graph has another call of it.",
+	Bad: `@closed
+policy frontend_calls { on frontend -> {search, cart, checkout} }
+`,
+	Good: `@closed
+policy frontend_calls { on frontend -> {search, cart, checkout, recommendation} }
 `,
 }, {
 	Code:    UnknownService,

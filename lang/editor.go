@@ -50,7 +50,7 @@ var Words = []struct{ Where, Word, Doc string }{
 	{"@", "egress", "The policy is enforced at the callers."},
 	{"@", "strict", "It must hold even if the caller's pod is compromised: at the receiver."},
 	{"@", "fail", "`@fail(closed)`: while its proxy is dead, connections are refused; `@fail(open)`: they pass."},
-	{"@", "closed", "What the policy doesn't allow is denied."},
+	{"@", "closed", "The callers in `on` call nothing else: in the graph that is an error, and the network refuses it."},
 	{"@", "priority", "`@priority(N)`: of policies that conflict, the one with the higher number holds."},
 	{"@", "before", "`@before(POLICY)`: acts before that policy on the same request."},
 	{"@", "after", "`@after(POLICY)`: acts after that policy on the same request."},

@@ -13,11 +13,12 @@ import (
 
 // A policy on its way from the syntax tree to obligations.
 type policy struct {
-	node   *syntax.Policy
-	ir     *ir.Policy
-	number int  // in the order of names
-	bad    bool // reported; it forms no obligations
-	calls  []*typedCall
+	node     *syntax.Policy
+	ir       *ir.Policy
+	number   int  // in the order of names
+	bad      bool // reported; it forms no obligations
+	misnamed bool // a name in its `on` is wrong: what it matches is not known
+	calls    []*typedCall
 
 	when     *syntax.When
 	compiled map[graph.Plane]*condition // of the planes it touches; nil after an error
@@ -33,6 +34,8 @@ type policy struct {
 	remains   map[[2]*ir.Condition]foldResult // of a condition without another
 	residuals residuals                       // made for owns
 
+	closing []*syntax.Edges // the `on` items of a policy with @closed
+
 	ahead, behind []*policy // that it names in @before and @after
 	then          []pin     // what has to come after it
 }
@@ -41,6 +44,7 @@ type policy struct {
 type pins struct {
 	ingress, egress, strict *syntax.Annotation
 	fail, priority          *syntax.Annotation
+	closed                  *syntax.Annotation
 	before, after           []syntax.Ident // the policies that @before and @after name
 }
 
@@ -128,7 +132,9 @@ func (c *checker) policy(p *policy) {
 	if len(on) == 0 && !path {
 		c.bag.Errorf(p.ir.At, MissingClause, "policy %s says on no edges", p.ir.Name).WithHint("on CALLERS -> RECEIVERS")
 	}
-	if !called {
+	if p.pins.closed != nil {
+		c.closes(p, on)
+	} else if !called {
 		c.bag.Errorf(p.ir.At, MissingClause, "policy %s has no action", p.ir.Name)
 	}
 	if p.pins.fail != nil && !p.bad {
@@ -140,9 +146,10 @@ func (c *checker) policy(p *policy) {
 	}
 	c.ownConflicts(p)
 	whole := c.match(p, on)
+	p.misnamed = !whole
 	now, _ := c.bag.Count()
 	p.bad = now > errors
-	if whole && len(on) > 0 && len(p.edges) == 0 && !path {
+	if whole && len(on) > 0 && len(p.edges) == 0 && !path && !c.selfContained(p) {
 		d := c.bag.Warnf(p.ir.At, NoEdges, "policy %s matches no call of the graph", p.ir.Name)
 		if slices.ContainsFunc(on, fromEverybody) {
 			d.WithHint("* is every service of the mesh; externals are named, or selected by external")
@@ -171,13 +178,13 @@ func (c *checker) share(p *policy, s *syntax.Sample) {
 }
 
 // annotations reads what stands above the policy. All of the language's
-// annotations are known here; those that nothing implements are refused.
+// annotations are known here.
 func (c *checker) annotations(p *policy) {
 	slots := map[string]**syntax.Annotation{
 		"priority": &p.pins.priority,
 		"ingress":  &p.pins.ingress, "egress": &p.pins.egress, "strict": &p.pins.strict, "fail": &p.pins.fail,
+		"closed": &p.pins.closed,
 	}
-	later := []string{"closed"}
 	for _, a := range p.node.Annotations {
 		name := a.Name.Name
 		slot := slots[name]
@@ -191,11 +198,9 @@ func (c *checker) annotations(p *policy) {
 			p.pins.before = append(p.pins.before, c.policyNames(a)...)
 		case name == "after":
 			p.pins.after = append(p.pins.after, c.policyNames(a)...)
-		case slices.Contains(later, name):
-			c.notYet(a.At, "@"+name)
 		default:
 			d := c.bag.Errorf(a.Name.At, UnknownAnnotation, "there is no annotation @%s", name)
-			if near := diag.Suggest(name, append(later, "ingress", "egress", "strict", "fail", "before", "after", "priority")); near != "" {
+			if near := diag.Suggest(name, []string{"ingress", "egress", "strict", "fail", "before", "after", "priority", "closed"}); near != "" {
 				d.WithHint("did you mean @%s?", near).WithFix(a.Name.At, near)
 			}
 		}

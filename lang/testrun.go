@@ -261,10 +261,16 @@ func actedText(res *Result) string {
 	return "acted: " + strings.Join(names, ", ")
 }
 
-// Untouched gives the policies that acted in none of the tests.
+// Testable gives the policies that can act on a request: what has @closed and
+// no action is about the calls that there are.
+func Testable(p *ir.Program) []*ir.Policy {
+	return slices.DeleteFunc(slices.Clone(p.Policies), func(p *ir.Policy) bool { return len(p.Actions) == 0 })
+}
+
+// Untouched gives those of them that acted in none of the tests.
 func Untouched(p *ir.Program, results []*TestResult) []*ir.Policy {
 	var out []*ir.Policy
-	for _, policy := range p.Policies {
+	for _, policy := range Testable(p) {
 		if !slices.ContainsFunc(results, func(r *TestResult) bool { return r.Hits[policy.Name] > 0 }) {
 			out = append(out, policy)
 		}

@@ -16,12 +16,13 @@ func newExplain(io streams) *cobra.Command {
 	flags := inputFlags{limits: limits{progress: io.err}}
 	var subject explainFlags
 	cmd := &cobra.Command{
-		Use:   "explain [SERVICE|POLICY]",
+		Use:   "explain [SERVICE|POLICY|OBLIGATION]",
 		Short: "Show the placement as a graph, or why one service has an ADM",
 		Long: `Without an argument it shows the service graph with its ADMs. With the name of
 a service it says which obligations are enforced there and why each could not be
 elsewhere; with the name of a policy, where each of its obligations is enforced
-and why. Policies and graph come from the flags or from admc.yaml.`,
+and why; with an obligation as placement.json names it (POLICY@RECEIVER:PORT),
+only that. Policies and graph come from the flags or from admc.yaml.`,
 		Example: `  admc explain --format svg -o placement.svg
   admc explain geo                 # why does geo have a proxy?
   admc explain protect_databases   # where does this policy run?`,

@@ -16,12 +16,13 @@ import (
 // JSON. Its keys are a contract.
 type explanation struct {
 	Graph       string       `json:"graph"`
-	Subject     string       `json:"subject,omitempty"` // the service or policy asked for
+	Subject     string       `json:"subject,omitempty"` // the service, policy or obligation asked for
 	ADMs        []string     `json:"adms"`
 	Objective   int64        `json:"objective"`
 	Bound       int64        `json:"bound"`
 	Proved      bool         `json:"proved"`
 	Obligations []explained  `json:"obligations"`
+	Closed      []closed     `json:"closed"`
 	service     graphService // set when the subject is a service
 }
 
@@ -32,8 +33,10 @@ type graphService struct {
 
 // An explained obligation: where it is and why it is not elsewhere.
 type explained struct {
+	ID        string         `json:"id"` // as placement.json has it
 	Policy    string         `json:"policy"`
-	At        string         `json:"at"` // file:line:col of the policy
+	Part      string         `json:"part"` // "", or the action that has calls or a condition of its own
+	At        string         `json:"at"`   // file:line:col of the policy
 	Receiver  string         `json:"receiver"`
 	Port      int            `json:"port"`
 	Protocol  graph.Protocol `json:"protocol"`
@@ -53,25 +56,38 @@ type excluded struct {
 	At   string `json:"at"`
 }
 
+// A closed service: what it calls, and nothing else.
+type closed struct {
+	Service string   `json:"service"`
+	Calls   []string `json:"calls"` // receiver:port
+	By      []string `json:"by"`    // policies
+	At      []string `json:"at"`    // their @closed
+}
+
 // newExplanation explains everything, or what concerns one service or policy.
 func newExplanation(l *layout.Layout, args []string) (*explanation, error) {
 	e := &explanation{
-		Graph: l.Graph.Name, ADMs: append([]string{}, l.Placement.ADMs...), Obligations: []explained{},
+		Graph: l.Graph.Name, ADMs: append([]string{}, l.Placement.ADMs...), Obligations: []explained{}, Closed: []closed{},
 		Objective: l.Placement.Objective, Bound: l.Placement.Bound, Proved: l.Placement.Proved,
 	}
-	keep := func(solver.Assigned) bool { return true }
+	keep, keepClosed := func(solver.Assigned) bool { return true }, func(*ir.Closed) bool { return true }
 	if len(args) == 1 {
 		e.Subject = args[0]
 		isService := l.Graph.Service(e.Subject) != nil
 		isPolicy := slices.ContainsFunc(l.Program.Policies, func(p *ir.Policy) bool { return p.Name == e.Subject })
-		if !isService && !isPolicy {
+		isObligation := slices.ContainsFunc(l.Placement.Assigned, func(a solver.Assigned) bool { return a.Obligation.ID() == e.Subject })
+		if !isService && !isPolicy && !isObligation {
 			return nil, unknownSubject(l, e.Subject)
 		}
 		if isService {
 			e.service = graphService{e.Subject, l.Placement.HasADM(e.Subject)}
 		}
 		keep = func(a solver.Assigned) bool {
-			return isPolicy && a.Obligation.Policy.Name == e.Subject || isService && slices.Contains(enforcers(a), e.Subject)
+			return isPolicy && a.Obligation.Policy.Name == e.Subject || isService && slices.Contains(enforcers(a), e.Subject) || a.Obligation.ID() == e.Subject
+		}
+		keepClosed = func(cl *ir.Closed) bool {
+			by := func(p *ir.Policy) bool { return p.Name == e.Subject }
+			return isService && cl.Service.Name == e.Subject || isPolicy && slices.ContainsFunc(cl.Policies, by)
 		}
 	}
 	for _, a := range l.Placement.Assigned {
@@ -79,7 +95,23 @@ func newExplanation(l *layout.Layout, args []string) (*explanation, error) {
 			e.Obligations = append(e.Obligations, explain(l.Graph, a))
 		}
 	}
+	for _, cl := range l.Program.Closed {
+		if keepClosed(cl) {
+			e.Closed = append(e.Closed, explainClosed(cl))
+		}
+	}
 	return e, nil
+}
+
+func explainClosed(cl *ir.Closed) closed {
+	out := closed{Service: cl.Service.Name, Calls: []string{}}
+	for _, call := range cl.Calls {
+		out.Calls = append(out.Calls, fmt.Sprintf("%s:%d", call.To.NodeName(), call.Port))
+	}
+	for _, p := range cl.Policies {
+		out.By, out.At = append(out.By, p.Name), append(out.At, p.Closed.Show())
+	}
+	return out
 }
 
 func unknownSubject(l *layout.Layout, name string) error {
@@ -90,10 +122,15 @@ func unknownSubject(l *layout.Layout, name string) error {
 	for _, p := range l.Program.Policies {
 		names = append(names, p.Name)
 	}
-	if near := diag.Suggest(name, names); near != "" {
-		return fmt.Errorf("no service and no policy is called %q: did you mean %q?", name, near)
+	if strings.Contains(name, "@") {
+		for _, a := range l.Placement.Assigned {
+			names = append(names, a.Obligation.ID())
+		}
 	}
-	return fmt.Errorf("no service and no policy is called %q", name)
+	if near := diag.Suggest(name, names); near != "" {
+		return fmt.Errorf("no service, policy or obligation is called %q: did you mean %q?", name, near)
+	}
+	return fmt.Errorf("no service, policy or obligation is called %q", name)
 }
 
 // enforcers are the services whose ADMs enforce an obligation.
@@ -128,6 +165,7 @@ func budgets(g *graph.Graph, a *ir.Action, on []string) []string {
 func explain(g *graph.Graph, a solver.Assigned) explained {
 	o := a.Obligation
 	x := explained{
+		ID: o.ID(), Part: o.Part,
 		Policy: o.Policy.Name, At: o.Policy.At.Show(), Receiver: o.Receiver.NodeName(), Port: o.Port, Protocol: o.Protocol,
 		Side: a.Side.String(), On: enforcers(a), Reason: a.Reason, Excluded: []excluded{}, Budgets: []string{},
 	}
@@ -175,7 +213,22 @@ func (e *explanation) text() string {
 	for _, o := range e.Obligations {
 		o.text(&b)
 	}
+	for _, c := range e.Closed {
+		c.text(&b)
+	}
 	return b.String()
+}
+
+func (c *closed) text(b *strings.Builder) {
+	calls := "nothing"
+	if len(c.Calls) > 0 {
+		calls = strings.Join(c.Calls, ", ") + " and nothing else"
+	}
+	fmt.Fprintf(b, "\n%s calls %s\n", c.Service, calls)
+	for i, name := range c.By {
+		fmt.Fprintf(b, "  by        @closed of %s (%s)\n", name, c.At[i])
+	}
+	fmt.Fprintf(b, "  enforced  by a NetworkPolicy on its pods, without an ADM\n")
 }
 
 func (o *explained) text(b *strings.Builder) {

@@ -130,10 +130,10 @@ func writeTestText(w stdio.Writer, r *testReport) error {
 
 // writeCoverage is left out after --run, which leaves out tests.
 func (r *testReport) writeCoverage(b *strings.Builder) {
-	if r.skipped > 0 || len(r.program.Policies) == 0 {
+	untouched, all := lang.Untouched(r.program, r.results), len(lang.Testable(r.program))
+	if r.skipped > 0 || all == 0 {
 		return
 	}
-	untouched, all := lang.Untouched(r.program, r.results), len(r.program.Policies)
 	fmt.Fprintf(b, "%d of %s acted in a test", all-len(untouched), policies(all))
 	if len(untouched) == 0 {
 		b.WriteByte('\n')

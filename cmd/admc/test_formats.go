@@ -78,7 +78,7 @@ func writeTestJSON(w stdio.Writer, r *testReport) error {
 		out.Tests = append(out.Tests, j)
 	}
 	if r.skipped == 0 {
-		out.Coverage = &jsonCoverage{Policies: len(r.program.Policies), Untouched: []jsonPolicy{}}
+		out.Coverage = &jsonCoverage{Policies: len(lang.Testable(r.program)), Untouched: []jsonPolicy{}}
 		for _, p := range lang.Untouched(r.program, r.results) {
 			out.Coverage.Untouched = append(out.Coverage.Untouched, jsonPolicy{p.Name, placeOf(p.At)})
 		}

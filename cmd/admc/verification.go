@@ -14,9 +14,11 @@ import (
 	"admc.dev/admc/bpfgen"
 	"admc.dev/admc/emit"
 	"admc.dev/admc/emit/envoy"
+	"admc.dev/admc/emit/kube"
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
 	"admc.dev/admc/solver"
 )
 
@@ -132,6 +134,23 @@ func (v *verification) against(ctx context.Context, in *inputs) {
 		v.add("%s is %s: it does not follow from the placement, or this admc emits it otherwise", d.Path, d.Kind)
 	}
 	v.good = append(v.good, "every file follows from the placement")
+	v.closed(prog, bag)
+}
+
+// closed says which services call nothing else, and what the network leaves
+// open of that and of policies enforced at callers.
+func (v *verification) closed(prog *ir.Program, bag *diag.Bag) {
+	for _, cl := range prog.Closed {
+		path := "network/" + layout.FileName(cl.Service.Name) + ".yaml"
+		if text, ok := v.stored.Files.Get(path); ok && strings.Contains(string(text), "- Egress\n") {
+			v.good = append(v.good, fmt.Sprintf("%s calls nothing but what @closed allows: %s", cl.Service.Name, path))
+		}
+	}
+	for _, d := range bag.All() {
+		if slices.Contains(kube.OpenCodes, d.Code) {
+			v.good = append(v.good, "open: "+d.Message)
+		}
+	}
 }
 
 func firstError(bag *diag.Bag) string {

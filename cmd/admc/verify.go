@@ -21,7 +21,8 @@ func newVerify(io streams) *cobra.Command {
   - the bound is what the certificate adds up to. For a "search" certificate the
     bound is a claim, and is called one;
   - no service without an ADM has a proxy, a ConfigMap, a patch or a redirect
-    table, and every other file is what follows from the placement.
+    table, and every other file is what follows from the placement; what the
+    NetworkPolicies among them leave open is said.
 
 Paths of inputs are relative to the directory of admc.yaml or to the one that
 holds all inputs; it is looked for from DIR upwards, or named with --root.

@@ -61,6 +61,10 @@ type podSpec struct {
 	OS               struct {
 		Name string `yaml:"name"`
 	} `yaml:"os"`
+	DNSPolicy string `yaml:"dnsPolicy"` // "": ClusterFirst
+	DNSConfig struct {
+		Nameservers []string `yaml:"nameservers"`
+	} `yaml:"dnsConfig"`
 	InitContainers []containerSpec `yaml:"initContainers"`
 	Containers     []containerSpec `yaml:"containers"`
 	Volumes        []metadata      `yaml:"volumes"`
@@ -109,13 +113,18 @@ type serviceSpec struct {
 }
 
 type networkSpec struct {
-	PodSelector selector `yaml:"podSelector"`
-	PolicyTypes []string `yaml:"policyTypes"`
+	PodSelector selector   `yaml:"podSelector"`
+	PolicyTypes []string   `yaml:"policyTypes"`
+	Egress      []outgoing `yaml:"egress"`
 }
 
 type selector struct {
 	MatchLabels      map[string]string `yaml:"matchLabels"`
-	MatchExpressions []any             `yaml:"matchExpressions"`
+	MatchExpressions []struct {
+		Key      string   `yaml:"key"`
+		Operator string   `yaml:"operator"`
+		Values   []string `yaml:"values"`
+	} `yaml:"matchExpressions"`
 }
 
 var workloadKinds = []string{"Deployment", "StatefulSet", "DaemonSet"}

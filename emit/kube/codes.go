@@ -21,12 +21,16 @@ const (
 	codeReplicasDiffer   diag.Code = "replicas-differ"
 	codeConfigTooLarge   diag.Code = "config-too-large"
 	codeWorldOpen        diag.Code = "world-open"
+	codeClosedOpen       diag.Code = "closed-open"
 )
+
+// OpenCodes are those of warnings that something which should be closed is open.
+var OpenCodes = []diag.Code{codeWorldOpen, codeClosedOpen}
 
 // Codes documents them. An example is one manifest of a base, beside others
 // that are in order, for a program with an ADM at geo: it polices geo's port
 // 8083, sends geo's calls to rate to version v2, and refuses some of geo's
-// calls to redis. A text with `resources:` is the base's kustomization.yaml.
+// calls to redis; @closed says that geo calls nothing else. A text with `resources:` is the base's kustomization.yaml.
 var Codes = []diag.CodeDoc{
 	{Code: codeBaseUnreadable,
 		Summary: "The base can't be rendered: a file is missing or is not what kustomize takes.",
@@ -92,6 +96,10 @@ var Codes = []diag.CodeDoc{
 		Summary: "A policy that must not fail open is enforced at the callers, and nothing keeps away a pod that has no ADM.",
 		Bad:     "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: allow-same-namespace}\nspec:\n  podSelector: {}\n  ingress: [{from: [{podSelector: {}}]}]\n",
 		Good:    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: allow-web}\nspec:\n  podSelector: {matchLabels: {app: web}}\n  ingress: [{from: [{podSelector: {}}]}]\n"},
+	{Code: codeClosedOpen,
+		Summary: "A service with @closed can call more than the policy names, or anything: the network can't be told better, or the base opens it.",
+		Bad:     "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: out}\nspec:\n  podSelector: {matchLabels: {app: geo}}\n  egress: [{}]\n",
+		Good:    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: out}\nspec:\n  podSelector: {matchLabels: {app: geo}}\n  policyTypes: [Egress]\n  egress: [{to: [{podSelector: {matchLabels: {app: redis}}}], ports: [{port: 6379}]}]\n"},
 }
 
 // deployment is an example's manifest with a pod's spec.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
 )
@@ -23,6 +24,8 @@ func geoWorld() *world {
 		w.rule(ir.Ingress, geo, "limits", false, limit, web),
 		w.rule(ir.Egress, rate, "canary", false, canary, geo),
 		w.rule(ir.Egress, redis, "guard", true, action("deny", nil), geo))
+	w.l.Program.Closed = []*ir.Closed{{Service: geo, Policies: []*ir.Policy{{Name: "only", Closed: w.src.Span(0, 8)}},
+		Calls: []*graph.Call{{From: geo, To: rate, Port: 8084}, {From: geo, To: redis, Port: 6379}}}}
 	return w
 }
 

@@ -6,8 +6,8 @@
 // and, where there is one, the base: the manifests of the services as they are
 // without admc. Out: kustomization.yaml, per ADM a ConfigMap and a patch of its
 // workload, a headless Service per version that a policy chooses, a
-// NetworkPolicy per port whose security policies stand at the callers, and a
-// README.
+// NetworkPolicy per port whose security policies stand at the callers and per
+// service that @closed closes, and a README.
 //
 // Refused, where there is a base to see it: a workload that isn't there, pods
 // that an ADM can't reach (host network, sandboxes, Windows), names and ports
@@ -63,10 +63,11 @@ type overlay struct {
 
 	resources []string // files of objects of our own, in the order of the kustomization
 	patches   []string
-	kinds     []string // of those objects, each once
-	notes     []string // what stays open, for the README
-	closed    []string // receivers with a NetworkPolicy
-	spaces    []string // namespaces of our own objects, each once
+	kinds     []string     // of those objects, each once
+	notes     []string     // what stays open, for the README
+	closed    []string     // receivers with a NetworkPolicy
+	callers   []*ir.Closed // that have one for what they send
+	spaces    []string     // namespaces of our own objects, each once
 }
 
 // adm emits one ADM: its configuration and a patch for each workload whose pods

@@ -22,7 +22,8 @@ type networkPolicy struct {
 type networkBody struct {
 	PodSelector labelSelector `yaml:"podSelector"`
 	PolicyTypes []string      `yaml:"policyTypes"`
-	Ingress     []networkRule `yaml:"ingress"`
+	Ingress     []networkRule `yaml:"ingress,omitempty"`
+	Egress      []egressRule  `yaml:"egress,omitempty"`
 }
 
 type networkRule struct {
@@ -30,9 +31,15 @@ type networkRule struct {
 	Ports []networkPort `yaml:"ports"`
 }
 
+// networkPeer has a PodSelector or an IPBlock.
 type networkPeer struct {
 	NamespaceSelector *labelSelector `yaml:"namespaceSelector,omitempty"`
-	PodSelector       labelSelector  `yaml:"podSelector"`
+	PodSelector       *labelSelector `yaml:"podSelector,omitempty"`
+	IPBlock           *ipBlock       `yaml:"ipBlock,omitempty"`
+}
+
+type ipBlock struct {
+	CIDR string `yaml:"cidr"`
 }
 
 type labelSelector struct {
@@ -55,11 +62,24 @@ type guardedPort struct {
 	held     map[string]bool // callers whose ADM holds them to the policies
 }
 
-// closeWorld emits a NetworkPolicy for each receiver of guarded ports, which
-// admits to them the pods that have the ADM, and callers that no policy
-// concerns. Isolation is per pod, so every other port is admitted from anywhere.
-// Where that can't be made right, a warning says what stays open.
+// closeWorld emits a NetworkPolicy for each receiver of guarded ports and for
+// each service that calls nothing else. Where one can't be made right, a warning
+// says what stays open.
 func (o *overlay) closeWorld() {
+	policies := map[*graph.Service]*networkPolicy{}
+	o.closeReceivers(policies)
+	o.closeCallers(policies)
+	for _, s := range o.l.Graph.Services {
+		if np := policies[s]; np != nil {
+			o.addResource("network/"+layout.FileName(s.Name)+".yaml", np)
+		}
+	}
+}
+
+// closeReceivers admits to guarded ports the pods that have the ADM, and callers
+// that no policy concerns. Isolation is per pod, so every other port is admitted
+// from anywhere.
+func (o *overlay) closeReceivers(policies map[*graph.Service]*networkPolicy) {
 	guarded := o.guardedPorts()
 	for len(guarded) > 0 {
 		receiver := guarded[0].receiver
@@ -70,7 +90,7 @@ func (o *overlay) closeWorld() {
 		if np, why := o.networkPolicy(receiver, guarded[:n]); why != "" {
 			o.leaveOpen(guarded[:n], why)
 		} else {
-			o.addResource("network/"+layout.FileName(receiver.Name)+".yaml", np)
+			policies[receiver] = np
 			o.closed = append(o.closed, receiver.Name)
 		}
 		guarded = guarded[n:]
@@ -136,9 +156,8 @@ func (o *overlay) networkPolicy(receiver *graph.Service, guarded []*guardedPort)
 	if other := o.Base.isolates(pods, namespace); other != nil {
 		return nil, fmt.Sprintf("NetworkPolicy %s of the base selects the same pods, and what either admits is admitted", other.Metadata.Name)
 	}
-	np := &networkPolicy{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy",
-		Metadata: meta{Name: "admc-" + layout.KubeName(receiver), Namespace: namespace, Labels: o.labels(receiver)},
-		Spec:     networkBody{PodSelector: labelSelector{pods}, PolicyTypes: []string{"Ingress"}}}
+	np := o.newNetworkPolicy(receiver, pods, namespace)
+	np.Spec.PolicyTypes = []string{"Ingress"}
 	var closed []int
 	for _, g := range guarded {
 		port := o.Base.podPort(receiver, g.port)
@@ -156,11 +175,17 @@ func (o *overlay) networkPolicy(receiver *graph.Service, guarded []*guardedPort)
 	return np, ""
 }
 
+func (o *overlay) newNetworkPolicy(s *graph.Service, pods map[string]string, namespace string) *networkPolicy {
+	return &networkPolicy{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy",
+		Metadata: meta{Name: "admc-" + layout.KubeName(s), Namespace: namespace, Labels: o.labels(s)},
+		Spec:     networkBody{PodSelector: labelSelector{pods}}}
+}
+
 // admitted gives the peers that may open a guarded port: held callers by the
 // label that only a pod with the ADM has, other callers by their own labels,
 // and the receiver's own pods, whose replication is in no call graph.
 func (o *overlay) admitted(g *guardedPort, pods map[string]string, namespace string) ([]networkPeer, string) {
-	peers := []networkPeer{{PodSelector: labelSelector{pods}}}
+	peers := []networkPeer{{PodSelector: &labelSelector{pods}}}
 	for _, c := range o.l.Graph.Calls {
 		if c.To != graph.Node(g.receiver) || c.Port != g.port {
 			continue
@@ -176,12 +201,12 @@ func (o *overlay) admitted(g *guardedPort, pods map[string]string, namespace str
 		if g.held[caller.Name] {
 			labels = map[string]string{PodLabel: layout.KubeName(caller)}
 		}
-		peer := networkPeer{PodSelector: labelSelector{labels}}
+		peer := networkPeer{PodSelector: &labelSelector{labels}}
 		if from != namespace {
 			if from == "" {
 				return nil, fmt.Sprintf("the namespace of its caller %s is not known", caller.Name)
 			}
-			peer.NamespaceSelector = &labelSelector{map[string]string{"kubernetes.io/metadata.name": from}}
+			peer.NamespaceSelector = inSpace(from)
 		}
 		peers = append(peers, peer)
 	}

@@ -30,6 +30,7 @@ func (o *overlay) readme() {
 		p("enforces NetworkPolicy with port ranges, and against pods of the old template too: while pods are being")
 		p("replaced, those without an ADM are refused.")
 	}
+	o.readmeClosed(p)
 	if len(o.notes) > 0 {
 		p("\n## What stays open\n")
 		for _, n := range o.notes {
@@ -44,7 +45,11 @@ type printer func(format string, args ...any)
 func (o *overlay) readmeServices(p printer) {
 	all := len(o.l.Graph.Services)
 	if len(o.l.ADMs) == 0 {
-		p("No policy needs a proxy: every service runs as it did (%d of them), and there is nothing to apply.", all)
+		if len(o.resources) == 0 {
+			p("No policy needs a proxy: every service runs as it did (%d of them), and there is nothing to apply.", all)
+		} else {
+			p("No policy needs a proxy: every service runs as it did (%d of them). What there is to apply needs none.", all)
+		}
 		return
 	}
 	p("An ADM is a proxy that a service has only if some policy needs one: here %d of %d. The others run as they", len(o.l.ADMs), all)
@@ -82,10 +87,14 @@ func reasonText(reason string) string {
 }
 
 func (o *overlay) readmeApply(p printer) {
-	if len(o.l.ADMs) == 0 {
+	if len(o.resources) == 0 {
 		return
 	}
 	p("\n## Apply\n")
+	if len(o.l.ADMs) == 0 {
+		o.readmeApplyPolicies(p)
+		return
+	}
 	if o.listsBase() {
 		p("    kubectl diff -k .      # what changes")
 		p("    kubectl apply -k .\n")
@@ -99,6 +108,26 @@ func (o *overlay) readmeApply(p printer) {
 	}
 	p("or later (native sidecars). The pods of those workloads are replaced, as with any change of their template;")
 	p("a new configuration has a new name, and the pods follow it.")
+	o.readmeUndo(p)
+	p("Configurations of earlier runs carry the same labels, and stay until they are deleted.")
+}
+
+// readmeApplyPolicies is for a directory that has NetworkPolicies and no ADM.
+func (o *overlay) readmeApplyPolicies(p printer) {
+	if o.listsBase() {
+		p("    kubectl diff -k .      # what changes")
+		p("    kubectl apply -k .\n")
+		p("This directory lists its base (`%s`) and changes no workload of it.", o.BaseRef)
+	} else {
+		p("This directory is a kustomize Component. List it in the kustomization of the services; it changes none")
+		p("of their workloads:\n")
+		p("    components:")
+		p("      - path/to/this/directory")
+	}
+	o.readmeUndo(p)
+}
+
+func (o *overlay) readmeUndo(p printer) {
 	p("\n## Undo\n")
 	if o.listsBase() {
 		p("    kubectl apply -k %s", o.BaseRef)
@@ -106,7 +135,6 @@ func (o *overlay) readmeApply(p printer) {
 		p("Take the component out of the kustomization and apply that. Then:\n")
 	}
 	p("    %s\n", o.deletion())
-	p("Configurations of earlier runs carry the same labels, and stay until they are deleted.")
 }
 
 // deletion names the objects that are admc's own.

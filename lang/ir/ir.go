@@ -23,6 +23,7 @@ type Program struct {
 	Policies    []*Policy     // sorted by Name
 	Obligations []*Obligation // sorted by policy, receiver, port
 	Rows        []*Row
+	Closed      []*Closed     // sorted by the service's name
 	Actions     []*ActionDecl // the prelude's and the user's, sorted by Name
 	Tests       []*Test       // as written, file by file
 }
@@ -40,8 +41,17 @@ type Policy struct {
 	// one stands by hand: it acts once for a request and not for each attempt, on
 	// the wrapper's own proxy, before all that the wrapper holds.
 	Front     []*Policy
-	Condition string // the `when` as written, "" without one
-	Doc       string // the comment above it
+	Condition string    // the `when` as written, "" without one
+	Doc       string    // the comment above it
+	Closed    diag.Span // of its @closed; zero without one
+}
+
+// A Closed service calls nothing but what policies with @closed name: the
+// network refuses whatever else its pods try. No ADM has a part in it.
+type Closed struct {
+	Service  *graph.Service
+	Policies []*Policy     // that close it, sorted by name; at least one
+	Calls    []*graph.Call // all that it makes, but for those to itself; sorted as in the graph
 }
 
 // An Action is one typed call in a policy.
