@@ -29,7 +29,7 @@ var (
 
 const (
 	afterRequest  = "is known only when the request is over, and a condition is decided when it begins"
-	afterResponse = "is not there yet when a condition is decided: it is part of the response"
+	afterResponse = "is known only when the whole answer has been passed on"
 )
 
 // attributes is the environment of every plane, as documented in the language
@@ -47,9 +47,10 @@ var attributes = []*attribute{
 	{name: "request.size", kind: kindInt, planes: messages, refused: afterRequest,
 		hint: `request.headers["content-length"] is what the caller announced`},
 
-	{name: "response.code", kind: kindInt, planes: messages, refused: afterResponse},
-	{name: "response.headers", kind: kindMap, planes: messages, refused: afterResponse},
-	{name: "response.size", kind: kindInt, planes: messages, refused: afterResponse},
+	{name: "response.code", kind: kindInt, planes: []graph.Plane{graph.HTTP}},
+	{name: "response.headers", kind: kindMap, planes: messages},
+	{name: "response.size", kind: kindInt, planes: messages, refused: afterResponse,
+		hint: `response.headers["content-length"] is what the receiver announced`},
 
 	{name: "grpc.service", kind: kindString, planes: grpcOnly},
 	{name: "grpc.method", kind: kindString, planes: grpcOnly},

@@ -64,10 +64,11 @@ func (l *lowering) junction(op operator, list []*exprpb.Expr) *exprpb.Expr {
 
 func (l *lowering) read(t *term) *exprpb.Expr {
 	switch t.attr.name {
-	case "request.headers":
-		return l.header(t.key)
+	case "request.headers", "response.headers":
+		root, _ := splitName(t.attr.name)
+		return l.header(root, t.key)
 	case "request.id":
-		return l.header("x-request-id")
+		return l.header("request", "x-request-id")
 	case "request.path": // CONNECT has none
 		return l.call(opCond, l.present("request", "path"), l.field("request", "path"), l.constant(stringValue("")))
 	case "source.port", "destination.port": // an internal listener's peers have none
@@ -80,8 +81,8 @@ func (l *lowering) read(t *term) *exprpb.Expr {
 	return l.field(root, field)
 }
 
-func (l *lowering) header(name string) *exprpb.Expr {
-	headers := func() *exprpb.Expr { return l.field("request", "headers") }
+func (l *lowering) header(of, name string) *exprpb.Expr {
+	headers := func() *exprpb.Expr { return l.field(of, "headers") }
 	key := func() *exprpb.Expr { return l.constant(stringValue(name)) }
 	return l.call(opCond,
 		l.call(opIn, key(), headers()),

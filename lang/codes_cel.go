@@ -39,7 +39,7 @@ var celCodes = []diag.CodeDoc{{
 	Good:    "policy a {\n    on   geo -> mongodb-geo\n    when { source.labels[\"tier\"] == \"service\" }\n    deny()\n}\n",
 }, {
 	Code:    AttributeTooLate,
-	Summary: "An attribute is known only after the condition has been decided.",
+	Summary: "An attribute is known only after the action that hangs on it has acted.",
 	Bad:     when(`response.code == 500`),
 	Good:    when(`request.headers["content-length"] == "0"`),
 }, {

@@ -219,6 +219,7 @@ func (c *checker) fold(p *policy) ([]liveEdge, bool) {
 			maps.Copy(c.terms, cond.residuals.terms)
 		}
 	}
+	ok = c.inTime(p) && ok
 	onlyAllows := !slices.ContainsFunc(p.calls, func(t *typedCall) bool { return t.act.decl.Name != allowAction })
 	if ok && len(live) == 0 && len(p.edges) > 0 && !onlyAllows {
 		c.bag.Warnf(p.when.Expr.At, AlwaysFalse, "the condition is false on every call that policy %s matches", p.ir.Name)

@@ -120,6 +120,9 @@ type rule struct {
 	// earlier action changes what its condition reads.
 	late  bool
 	first *act
+	// answered: the condition reads the answer, so each action decides by what
+	// the answer is when it acts.
+	answered bool
 }
 
 // An act is one action of a rule.
@@ -151,7 +154,7 @@ func (in *Interp) add(o *ir.Obligation, e *ir.Edge) {
 		c = &interpreted{}
 		in.calls[e.Call] = c
 	}
-	r := &rule{policy: o.Policy, obligation: o, cond: e.Cond}
+	r := &rule{policy: o.Policy, obligation: o, cond: e.Cond, answered: e.Cond != nil && slices.ContainsFunc(e.Cond.Reads, ofAnswer)}
 	c.rules = append(c.rules, r)
 	c.sampled = c.sampled || o.Policy.Sample < 1
 	c.byPath = c.byPath || r.cond != nil && readsPath(r.cond.Reads)

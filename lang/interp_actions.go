@@ -33,6 +33,7 @@ var deeds = map[string]deed{
 	"fault":           {request: faults},
 	"connect_timeout": {request: connects},
 	"access_log":      {response: logs},
+	"metric":          {response: counts},
 	"timeout":         {wrap: times},
 	"idle_timeout":    {wrap: times},
 	"retry":           {wrap: repeats},
@@ -226,6 +227,8 @@ func connects(a *attempt, c *act) {
 }
 
 func logs(a *attempt, c *act) { a.acts(c, "", "logged it") }
+
+func counts(a *attempt, c *act) { a.acts(c, "", "counted it in %s", c.Args["name"].Str) }
 
 // times bounds the whole. On tcp nothing that a test says of a connection
 // depends on it.

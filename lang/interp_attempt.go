@@ -32,12 +32,12 @@ func (x *exchange) attempt() reply {
 	a := &attempt{exchange: x, decided: map[*rule]bool{}, acted: map[*rule]bool{}, msg: x.msg}
 	a.msg.headers = x.msg.headers.Clone()
 	for _, r := range x.on.rules {
-		if r.first != nil && !r.late {
+		if r.first != nil && !r.late && !r.answered {
 			a.decide(r)
 		}
 	}
 	for _, c := range x.on.acts {
-		if a.decide(c.rule) && c.deed.request != nil {
+		if !c.rule.answered && a.decide(c.rule) && c.deed.request != nil {
 			if c.deed.request(a, c); a.answer != nil {
 				break
 			}
@@ -51,16 +51,31 @@ func (x *exchange) attempt() reply {
 	return *a.answer
 }
 
-// back takes the answer to the caller, whoever gave it.
+// back takes the answer to the caller, whoever gave it. What observes sees it as
+// the caller does, after the others have changed it.
 func (a *attempt) back() {
-	for _, c := range slices.Backward(a.on.acts) {
-		if a.decided[c.rule] && c.deed.response != nil {
-			c.deed.response(a, c)
+	for _, observing := range []bool{false, true} {
+		for _, c := range slices.Backward(a.on.acts) {
+			if c.Decl.Phase == ir.Observe == observing && c.deed.response != nil && a.applies(c.rule) {
+				c.deed.response(a, c)
+			}
 		}
 	}
 	for r := range a.acted {
 		a.res.Hits[r.policy.Name]++
 	}
+}
+
+// applies says on the way back whether a policy does.
+func (a *attempt) applies(r *rule) bool {
+	if r.answered {
+		return a.sampled(r) && a.holds(r.cond)
+	}
+	return a.decided[r]
+}
+
+func (a *attempt) sampled(r *rule) bool {
+	return r.policy.Sample >= 1 || drawn(r.policy.Name, r.policy.Sample, a.msg.headers.Get("x-request-id"))
 }
 
 // refuse answers a request that no policy can judge, before any is decided: what
@@ -141,8 +156,7 @@ func (a *attempt) peek() {
 func (a *attempt) decide(r *rule) bool {
 	yes, known := a.decided[r]
 	if !known {
-		yes = r.policy.Sample >= 1 || drawn(r.policy.Name, r.policy.Sample, a.msg.headers.Get("x-request-id"))
-		yes = yes && (r.cond == nil || a.holds(r.cond))
+		yes = a.sampled(r) && (r.cond == nil || a.holds(r.cond))
 		a.decided[r] = yes
 	}
 	return yes
@@ -184,7 +198,7 @@ func (a *attempt) attributes() map[string]any {
 		metadata[ir.JWTMetadata] = map[string]any{ir.JWTPayload: a.msg.claims}
 	}
 	from, to := a.source(), a.destination()
-	return map[string]any{
+	out := map[string]any{
 		"request": map[string]any{
 			"path": a.msg.path, "url_path": urlPath, "query": query, "host": a.msg.host, "method": a.msg.method,
 			"scheme": "http", "headers": headers, "time": Epoch.Add(a.at),
@@ -194,4 +208,12 @@ func (a *attempt) attributes() map[string]any {
 		"connection":  map[string]any{"mtls": a.req.MTLS, "requested_server_name": a.req.SNI},
 		"metadata":    map[string]any{"filter_metadata": metadata},
 	}
+	if a.answer != nil {
+		headers := make(map[string]string, len(a.answer.Headers))
+		for name := range a.answer.Headers {
+			headers[name] = a.answer.Headers.Get(name)
+		}
+		out["response"] = map[string]any{"code": int64(a.answer.Status), "headers": headers}
+	}
+	return out
 }

@@ -80,14 +80,17 @@ func hashKey(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	}
 }
 
-var metricForm = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+var metricForm = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
 func metricName(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	if v := args["name"]; !metricForm.MatchString(v.Str) {
-		bag.Errorf(place(v, at), BadValue, "%q can't be the name of a metric", v.Str).WithHint("letters, digits, _ and :, not beginning with a digit")
+		bag.Errorf(place(v, at), BadValue, "%q can't be the name of a metric", v.Str).WithHint("letters, digits and _, not beginning with a digit")
 	}
 	for _, e := range args["labels"].Map {
-		if !metricForm.MatchString(e.Key) || strings.Contains(e.Key, ":") {
+		switch {
+		case e.Key == "status":
+			bag.Errorf(place(args["labels"], at), BadValue, "status is the label that the proxy itself gives a metric, by the answer")
+		case !metricForm.MatchString(e.Key):
 			bag.Errorf(place(args["labels"], at), BadValue, "%q can't be the name of a label", e.Key).WithHint("letters, digits and _, not beginning with a digit")
 		}
 	}

@@ -42,6 +42,12 @@ var oraclePrograms = []struct {
 		    when { request.url_path.startsWith("/admin") && request.method != "PUT" }
 		    deny(status: 404, body: "nothing here")
 		}
+		SIDE policy missing {
+		    on   * -> geo
+		    when { response.code == 404 && request.headers["x-group"] == "" }
+		    append_header("x-back", "missing", of: "response")
+		    metric("missing_total")
+		}
 		SIDE policy quota {
 		    on   * -> geo
 		    when { "x-counted" in request.headers }

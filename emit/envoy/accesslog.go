@@ -1,7 +1,6 @@
 package envoy
 
 import (
-	"fmt"
 	"strings"
 
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
@@ -53,9 +52,9 @@ func accessLogTCP(t *tcpChain, c *call) {
 // decided on the way in is read from the filter state.
 func (w *when) logged() *accesslogv3.AccessLogFilter {
 	if w.late() {
-		return celLogFilter(w.text)
+		return celLogFilter(w.answered())
 	}
-	return celLogFilter(fmt.Sprintf("filter_state[%s] == b\"true\"", celString(w.key())))
+	return celLogFilter(w.drawn())
 }
 
 // logTo writes lines to the standard output of the ADM.

@@ -38,6 +38,7 @@ var lowerings = map[string]*lowering{
 	"fault":           {http: faultHTTP},
 	"jwt":             {http: jwtHTTP, writes: jwtWrites, peek: jwtPeek},
 	"access_log":      {http: accessLogHTTP, tcp: accessLogTCP},
+	"metric":          {http: metricHTTP, tcp: metricTCP},
 }
 
 func always(*call, *call) bool { return true }

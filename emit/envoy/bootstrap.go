@@ -27,14 +27,15 @@ type adm struct {
 	listeners []*listenerv3.Listener
 	clusters  map[string]*clusterv3.Cluster // by name; only those that something refers to
 	chained   bool                          // some listener is internal
+	counted   bool                          // some policy keeps a metric
 }
 
 func newADM(a *layout.ADM, bag *diag.Bag) *adm {
 	return &adm{ADM: a, bag: bag, clusters: map[string]*clusterv3.Cluster{}}
 }
 
-// bootstrap lowers every listener. There is no admin interface: nothing in the
-// pod may reconfigure or stop the proxy.
+// bootstrap lowers every listener. There is no admin interface but for metrics:
+// nothing in the pod may reconfigure or stop the proxy.
 func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 	for _, l := range a.Listeners {
 		if l.Protocol.Plane() == graph.TCP {
@@ -51,6 +52,9 @@ func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 	for _, name := range slices.Sorted(maps.Keys(a.clusters)) {
 		boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
 	}
+	if a.counted {
+		boot.Admin = metricsAdmin()
+	}
 	if a.chained {
 		boot.BootstrapExtensions = []*corev3.TypedExtensionConfig{
 			extension("envoy.bootstrap.internal_listener", &internalv3.InternalListener{}),
@@ -59,7 +63,8 @@ func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 	return boot
 }
 
-// readyListener answers the startup probe. Envoy opens its static listeners
+// readyListener answers the startup probe, and gives the metrics where a policy
+// keeps one. Envoy opens its static listeners
 // together, when all of them are configured, so an answer here means that the
 // policed ports are listened to as well.
 func (a *adm) readyListener() *listenerv3.Listener {
@@ -68,14 +73,18 @@ func (a *adm) readyListener() *listenerv3.Listener {
 			DirectResponse: &routev3.DirectResponseAction{Status: status},
 		}}
 	}
+	routes := []*routev3.Route{answer(&routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: layout.ReadyPath}}, 200)}
+	if a.counted {
+		routes = append(routes, a.metricsRoute())
+	}
 	hcm := &hcmv3.HttpConnectionManager{
 		StatPrefix: "ready",
 		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
 			Name: "ready",
-			VirtualHosts: []*routev3.VirtualHost{{Name: "ready", Domains: []string{"*"}, Routes: []*routev3.Route{
-				answer(&routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: layout.ReadyPath}}, 200),
-				answer(&routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}, 404),
-			}}},
+			VirtualHosts: []*routev3.VirtualHost{{
+				Name: "ready", Domains: []string{"*"},
+				Routes: append(routes, answer(everyPath(), 404)),
+			}},
 		}},
 		HttpFilters: []*hcmv3.HttpFilter{httpFilter("router", &routerv3.Router{})},
 	}

@@ -50,7 +50,7 @@ func writeHeader(c *call, how corev3.HeaderValueOption_HeaderAppendAction) *muta
 	value := escapeFormat(c.str("value"))
 	late := c.when != nil && c.when.late()
 	if late {
-		value = fmt.Sprintf(`%%CEL((%s) ? %s : "")%%`, c.when.text, celString(c.str("value")))
+		value = fmt.Sprintf(`%%CEL((%s) ? %s : "")%%`, c.when.answered(), celString(c.str("value")))
 	}
 	option := added(c.header(), value, how)
 	option.KeepEmptyValue = !late

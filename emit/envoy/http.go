@@ -91,12 +91,12 @@ func (h *httpChain) lower() {
 		}
 	}
 	for i, c := range h.calls {
-		if c.when != nil && !c.when.late() && !h.writtenBefore(c, i) {
+		if c.when != nil && c.when.early() && (c.when.late() || !h.writtenBefore(c, i)) {
 			h.decide(c.when)
 		}
 	}
 	for _, c := range h.calls {
-		if c.when != nil && !c.when.late() {
+		if c.when != nil && c.when.early() {
 			h.decide(c.when)
 		}
 		c.low.http(h, c)

@@ -45,6 +45,7 @@ var defaults = map[string]args{
 	"fault":           {"delay": dur(0), "abort": num(0), "share": float(1)},
 	"jwt":             {"jwks_uri": str(""), "jwks": str(""), "audiences": strs(), "forward": boolean(false)},
 	"access_log":      {"format": str("json")},
+	"metric":          {},
 }
 
 func str(s string) ir.Value        { return ir.Value{Kind: ir.String, Str: s} }

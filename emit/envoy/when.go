@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"strings"
@@ -55,6 +56,10 @@ func (w *when) key() string { return "admc." + w.policy }
 
 func (w *when) sampled() bool { return w.sample < 1 }
 
+// early reports whether anything is decided on the way in: the condition, or of
+// one that looks at the answer the draw.
+func (w *when) early() bool { return !w.late() || w.sampled() }
+
 // late reports whether the condition looks at the answer, so that it can't be
 // decided on the way in.
 func (w *when) late() bool {
@@ -78,7 +83,7 @@ func (w *when) readsAny(parts []string) bool {
 // where that hangs on it.
 func (w *when) decide(routed bool) proto.Message {
 	value := "true"
-	if w.text != "" {
+	if w.text != "" && !w.late() {
 		value = "%CEL(" + w.text + ")%"
 	}
 	set := &httpstatev3.Config{
@@ -99,6 +104,19 @@ func (w *when) holds() *matcherv3.Matcher_MatcherList_Predicate {
 			MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "true"},
 		}}
 	})
+}
+
+// answered is the CEL expression of a late condition, with its draw.
+func (w *when) answered() string {
+	if !w.sampled() {
+		return w.text
+	}
+	return fmt.Sprintf("%s && (%s)", w.drawn(), w.text)
+}
+
+// drawn is the CEL expression "the decision on the way in was yes".
+func (w *when) drawn() string {
+	return fmt.Sprintf("filter_state[%s] == b\"true\"", celString(w.key()))
 }
 
 // sampled draws by the request's id, so that retries and proxies agree; the

@@ -21,12 +21,14 @@ import (
 const FirstPort = 15100
 
 // ReadyPort is where an ADM answers the kubelet's startup probe: HTTP 200 on
-// ReadyPath, on every address of the pod, once its listeners are up. Nothing
-// else is served there. A service that uses the port itself gets the next free
-// one.
+// ReadyPath, on every address of the pod, once its listeners are up. An ADM that
+// keeps a metric gives its counters on MetricsPath in Prometheus' text format;
+// nothing else is served there. A service that uses the port itself gets the
+// next free one.
 const (
-	ReadyPort = 15090
-	ReadyPath = "/ready"
+	ReadyPort   = 15090
+	ReadyPath   = "/ready"
+	MetricsPath = "/stats/prometheus"
 )
 
 // A Layout is everything a backend needs.
