@@ -40,6 +40,7 @@ func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *i
 		c.policy(p)
 	}
 	c.order()
+	c.chains()
 	for _, p := range c.policies {
 		if p.bad {
 			c.checkWhen(p)
@@ -79,6 +80,8 @@ type checker struct {
 	settled map[settled]bool // conflicts that priorities decide
 	// matches are the calls of `on` items, by their text, in the order of ports.
 	matches map[string][]int32
+
+	ways *chains // of the graph; nil where no policy has a path
 
 	testNodes []*syntax.Test // as declared
 }

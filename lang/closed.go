@@ -34,6 +34,9 @@ func (c *checker) closes(p *policy, on []*syntax.On) {
 	if p.sample != nil {
 		c.bag.Errorf(p.sample.At, BadAnnotation, "@closed has no sample: what policy %s does not name is never called", p.ir.Name)
 	}
+	if len(p.paths) > 0 {
+		c.bag.Errorf(p.paths[0].node.At, BadAnnotation, "@closed has no path: what policy %s does not name is never called", p.ir.Name)
+	}
 	for _, a := range p.node.Annotations {
 		if a != p.pins.closed {
 			c.bag.Errorf(a.At, BadAnnotation, "@%s is about actions, and policy %s has none", a.Name.Name, p.ir.Name)

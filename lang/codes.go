@@ -53,6 +53,8 @@ const (
 	RefusesNothing   diag.Code = "refuses-nothing"
 	PlaintextCallers diag.Code = "plaintext-callers"
 
+	PathTooLarge diag.Code = "path-too-large"
+
 	NoExpectation diag.Code = "no-expectation"
 	UnknownCall   diag.Code = "unknown-call"
 	AmbiguousCall diag.Code = "ambiguous-call"
@@ -61,7 +63,7 @@ const (
 
 // Codes documents them. The examples are checked against testdata/shop.yaml,
 // unless one names a graph.
-var Codes = slices.Concat(checkCodes, testCodes, celCodes)
+var Codes = slices.Concat(checkCodes, pathCodes, testCodes, celCodes)
 
 var checkCodes = []diag.CodeDoc{{
 	Code:    DuplicateName,
@@ -103,7 +105,11 @@ policy b { on frontend -> search  timeout(1s) }
 }, {
 	Code:    NotYet,
 	Summary: "The language has it, and this release does not: it is refused, never ignored.",
-	Bad: `policy a { path frontend ~> geo  deny() }
+	Bad: `action shout(text: string) {
+    phase observe
+    on http : either
+}
+policy a { on search -> geo  deny() }
 `,
 	Good: `policy a { on search -> geo  deny() }
 `,

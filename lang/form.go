@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
-	"admc.dev/admc/lang/syntax"
 )
 
 // An obligation with what the steps after forming it need to know.
@@ -231,7 +231,7 @@ func (c *checker) fold(p *policy) ([]liveEdge, bool) {
 // for each `on` item, action and protocol.
 func (c *checker) protocolsFit(p *policy, live []liveEdge) bool {
 	type misfit struct {
-		by       *syntax.Edges
+		by       diag.Span
 		action   *action
 		protocol graph.Protocol
 	}
@@ -265,12 +265,12 @@ func (c *checker) protocolsFit(p *policy, live []liveEdge) bool {
 	for _, m := range order {
 		edges := c.edgeNames(found[m].calls)
 		if m.action == nil {
-			c.bag.Errorf(m.by.At, WrongProtocol, "sample can't draw requests of %s, the protocol of %s", m.protocol, edges).
+			c.bag.Errorf(m.by, WrongProtocol, "sample can't draw requests of %s, the protocol of %s", m.protocol, edges).
 				WithNote(p.sample.At, "the sample is here").
 				WithHint("a byte stream has no requests; limit the policy to `: http` or `: grpc`")
 			continue
 		}
-		c.bag.Errorf(m.by.At, WrongProtocol, "%s can't act on %s, the protocol of %s", m.action.decl.Name, m.protocol, edges).
+		c.bag.Errorf(m.by, WrongProtocol, "%s can't act on %s, the protocol of %s", m.action.decl.Name, m.protocol, edges).
 			WithHint("it acts on %s; limit the policy to calls of these, as in `on A -> B : %s`",
 				planeNames(m.action.decl), planeList(m.action.decl)[0]).
 			WithNote(m.action.decl.At, "%s is declared here", m.action.decl.Name)

@@ -25,6 +25,9 @@ type policy struct {
 	sample   *syntax.Sample
 	pins     pins
 	edges    []matched // sorted by receiver, port, sender
+	paths    []*pathClause
+	deciders []*decider // of its paths
+	narrowed bool       // it has `on` beside its paths
 
 	obligations []*obligation
 
@@ -59,10 +62,13 @@ func (p pins) side() *syntax.Annotation {
 	return p.egress
 }
 
-// where is the policy's condition, else its name.
+// where is the policy's condition, else its path, else its name.
 func (p *policy) where() diag.Span {
-	if p.when != nil {
+	switch {
+	case p.when != nil:
 		return p.when.Expr.At
+	case len(p.paths) > 0:
+		return p.paths[0].node.At
 	}
 	return p.ir.At
 }
@@ -82,10 +88,14 @@ func (p *policy) readAt(part string, plane graph.Plane) diag.Span {
 	return p.where()
 }
 
-// A matched call, with the `on` item that matched it first.
+// A matched call, with the place of the `on` item or the path that matched it
+// first.
 type matched struct {
 	call int32
-	by   *syntax.Edges
+	by   diag.Span
+	// mixed: of the chains that end with the call, only some match the policy's
+	// paths.
+	mixed bool
 }
 
 func newPolicy(d *syntax.Policy) *policy {
@@ -99,14 +109,13 @@ func (c *checker) policy(p *policy) {
 	errors, _ := c.bag.Count()
 	c.annotations(p)
 	var on []*syntax.On
-	path, called := false, false
+	called := false
 	for _, cl := range p.node.Clauses {
 		switch cl := cl.(type) {
 		case *syntax.On:
 			on = append(on, cl)
 		case *syntax.Path:
-			path = true
-			c.notYet(cl.At, "path")
+			p.paths = append(p.paths, &pathClause{node: cl})
 		case *syntax.When:
 			if p.when != nil {
 				c.second(cl.At, p.when.At, "when", "join the two conditions with &&")
@@ -129,7 +138,7 @@ func (c *checker) policy(p *policy) {
 			}
 		}
 	}
-	if len(on) == 0 && !path {
+	if len(on) == 0 && len(p.paths) == 0 {
 		c.bag.Errorf(p.ir.At, MissingClause, "policy %s says on no edges", p.ir.Name).WithHint("on CALLERS -> RECEIVERS")
 	}
 	if p.pins.closed != nil {
@@ -147,9 +156,13 @@ func (c *checker) policy(p *policy) {
 	c.ownConflicts(p)
 	whole := c.match(p, on)
 	p.misnamed = !whole
+	p.narrowed = len(on) > 0
+	for _, cl := range p.paths {
+		cl.pattern = c.pattern(cl.node)
+	}
 	now, _ := c.bag.Count()
 	p.bad = now > errors
-	if whole && len(on) > 0 && len(p.edges) == 0 && !path && !c.selfContained(p) {
+	if whole && len(on) > 0 && len(p.edges) == 0 && !c.selfContained(p) {
 		d := c.bag.Warnf(p.ir.At, NoEdges, "policy %s matches no call of the graph", p.ir.Name)
 		if slices.ContainsFunc(on, fromEverybody) {
 			d.WithHint("* is every service of the mesh; externals are named, or selected by external")
@@ -294,7 +307,7 @@ func (c *checker) match(p *policy, on []*syntax.On) bool {
 			only := items == 1 && len(on) == 1 && len(clause.Edges) == 1
 			for _, n := range calls {
 				if only || !seen[n] {
-					p.edges = append(p.edges, matched{n, e})
+					p.edges = append(p.edges, matched{call: n, by: e.At})
 				}
 				if !only {
 					seen[n] = true

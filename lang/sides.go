@@ -204,7 +204,7 @@ func (v *verdicts) sameCondition(o *obligation) {
 	first := o.ir.Edges[0]
 	for _, e := range o.ir.Edges[1:] {
 		if e.Cond != first.Cond && !sameCondition(e.Cond, first.Cond) {
-			v.exclude(o, ir.Ingress, ruleIdentity, v.p.when.Expr.At,
+			v.exclude(o, ir.Ingress, ruleIdentity, v.p.where(),
 				"the condition is not the same for %s and %s, and the receiver can't tell its callers apart (identity: none)",
 				first.Sender.NodeName(), e.Sender.NodeName())
 			return

@@ -10,6 +10,7 @@ package ir
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	exprpb "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
@@ -41,9 +42,13 @@ type Policy struct {
 	// one stands by hand: it acts once for a request and not for each attempt, on
 	// the wrapper's own proxy, before all that the wrapper holds.
 	Front     []*Policy
-	Condition string    // the `when` as written, "" without one
-	Doc       string    // the comment above it
-	Closed    diag.Span // of its @closed; zero without one
+	Condition string // the `when` as written, "" without one
+	// Paths are the calls that a policy with `path` clauses can be about, in the
+	// order of receiver, port and sender, with what the chains that end with them
+	// have in common.
+	Paths  []*PathCall
+	Doc    string    // the comment above it
+	Closed diag.Span // of its @closed; zero without one
 }
 
 // A Closed service calls nothing but what policies with @closed name: the
@@ -52,6 +57,36 @@ type Closed struct {
 	Service  *graph.Service
 	Policies []*Policy     // that close it, sorted by name; at least one
 	Calls    []*graph.Call // all that it makes, but for those to itself; sorted as in the graph
+}
+
+// A PathCall is a call with which chains end that match a policy's paths, or
+// could.
+type PathCall struct {
+	Call    *graph.Call
+	Verdict PathVerdict
+	// Matching and Other are a shortest chain each that matches the paths and
+	// that doesn't, the receiver included; nil where there is none. They are
+	// given where Verdict is Mixed.
+	Matching, Other []graph.Node
+}
+
+// A PathVerdict says which of the chains that end with a call match a policy's
+// paths.
+type PathVerdict string
+
+const (
+	EveryChain PathVerdict = "every"
+	NoChain    PathVerdict = "none"
+	Mixed      PathVerdict = "mixed" // decided when the request comes
+)
+
+// ChainText writes a chain of calls: `internet -> frontend -> cart`.
+func ChainText(nodes []graph.Node) string {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = n.NodeName()
+	}
+	return strings.Join(names, " -> ")
 }
 
 // An Action is one typed call in a policy.
