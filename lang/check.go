@@ -25,11 +25,19 @@ func Check(files []*syntax.File, g *graph.Graph, bag *diag.Bag) *ir.Program {
 // check is Check with any library. Each step sees what the one before it left
 // whole: a policy with an error in it forms no obligations.
 func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *ir.Program {
+	return newChecker(lib, g, bag).check(files)
+}
+
+func newChecker(lib *library, g *graph.Graph, bag *diag.Bag) *checker {
 	c := &checker{
 		g: g, bag: bag, lib: lib, idx: newIndex(g),
 		lets: map[string]*let{}, declared: map[string]bool{}, terms: map[*ir.Condition]*term{}, matches: map[string][]int32{},
 	}
 	c.values = &valueChecker{bag: bag, lookup: c.letValue}
+	return c
+}
+
+func (c *checker) check(files []*syntax.File) *ir.Program {
 	c.identity()
 	c.declare(files)
 	for _, l := range c.inOrder {
@@ -84,6 +92,8 @@ type checker struct {
 	ways *chains // of the graph; nil where no policy has a path
 
 	testNodes []*syntax.Test // as declared
+
+	pairwise bool // the join looks at every pair of obligations; for the tests
 }
 
 // identity refuses the kinds of proof that no data plane can give yet.

@@ -2,9 +2,10 @@ package lang
 
 import "fmt"
 
-// A clash is two actions of which only one can hold for a request.
+// A clash is two actions of which only one can hold for a request: a of an
+// obligation x, b of an obligation y, by their places.
 type clash struct {
-	a, b *typedCall
+	a, b int
 	why  string
 }
 
@@ -51,14 +52,15 @@ func (j *joiner) clashes(x, y *obligation, r *relation, call int32, shifts bool)
 		return
 	}
 	for _, k := range r.conflicts {
-		decided := j.c.settled[settled{k.a, k.b}] || j.c.settled[settled{k.b, k.a}]
+		a, b := x.acts[k.a], y.acts[k.b]
+		decided := j.c.settled[settled{a, b}] || j.c.settled[settled{b, a}]
 		if decided && !shifts {
 			continue
 		}
 		j.done[pair] = true
-		first, second := inSource(k.a, k.b)
+		first, second := inSource(a, b)
 		other := x.policy
-		if first == k.b {
+		if first == b {
 			other = y.policy
 		}
 		d := j.c.bag.Errorf(second.ir.At, Conflict, "%s conflicts with %s of policy %s on %s: %s",

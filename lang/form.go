@@ -22,6 +22,7 @@ type obligation struct {
 	// number in the join, where equal lists have equal numbers.
 	reads   []string
 	readsID int32
+	class   *effectClass
 }
 
 // A liveEdge is a matched call on which the policy's condition is not false.

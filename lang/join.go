@@ -3,41 +3,39 @@ package lang
 import (
 	"cmp"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 
-	"admc.dev/admc/graph"
-	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
 )
 
 // Joining looks at the obligations of one port together: the order rows between
 // them, what one needs of another, and conflicts.
 //
-// What two policies do to each other does not depend on the port, so it is
-// worked out once for each pair of policies (and of what their conditions read)
-// and looked up for each port that they share.
+// Obligations with equal effects are taken together before pairs are looked at:
+// what two of them do to each other depends on neither the port nor the
+// policies' names, so it is worked out once for each pair of effects (effects.go)
+// and looked up for each port where two that have them meet.
 type joiner struct {
 	c     *checker
 	ids   map[string]int32 // lists of condition parts
-	known map[pairKey]*relation
+	known map[relationKey]*relation
+	effects
 	rows  []*ir.Row
 	done  map[[2]*policy]bool       // pairs already reported: conflicts
 	warns map[[2]*policy]bool       // pairs already warned of: order
 	apart map[[2]*ir.Condition]bool // whether two residuals exclude each other
 	plans map[string]*plan
-	key   []byte // of a plan; its storage is used again
+	text  []byte // key of a plan; its storage is used again
 	// toldOf are the policies that were complained about for a part they need.
 	toldOf map[toldKey]bool
 }
 
-type pairKey struct {
-	p, q           *policy
-	pReads, qReads int32
-	pBoth, qBoth   bool
-	pPart, qPart   string
-	plane          graph.Plane // decides which actions are of the obligation
+// relationKey: two effects, and for each pair of their actions, which of the two
+// acts first.
+type relationKey struct {
+	x, y  *effectClass
+	first uint64
 }
 
 // A plan is which obligations of a port do something to each other, by their
@@ -54,33 +52,17 @@ type planned struct {
 	r    *relation
 }
 
-// A relation is what policy p (x) and policy q (y) do to each other where they
-// meet. The zero relation: nothing.
-type relation struct {
-	forbid    []forbid
-	conflicts []clash
-	same      *together // nil: they may be at different sides
-}
-
-// together is the template of a row that keeps two policies on one side.
-type together struct {
-	text     string
-	xAt, yAt diag.Span
-}
-
-// A forbid is the template of an order row.
-type forbid struct {
-	xSide, ySide ir.Side
-	text         string
-	xAt, yAt     diag.Span
-}
-
 // join gives the rows, sorted by receiver and port, and reports conflicts.
 func (c *checker) join(all []*obligation) []*ir.Row {
 	j := &joiner{
-		c: c, ids: map[string]int32{}, known: map[pairKey]*relation{},
+		c: c, ids: map[string]int32{}, known: map[relationKey]*relation{}, effects: newEffects(),
 		done: map[[2]*policy]bool{}, warns: map[[2]*policy]bool{}, apart: map[[2]*ir.Condition]bool{},
 		plans: map[string]*plan{}, toldOf: map[toldKey]bool{},
+	}
+	for _, p := range c.policies {
+		for _, then := range p.ir.Front {
+			j.fronted[then] = true
+		}
 	}
 	ports := map[portKey][]*obligation{}
 	var keys []portKey
@@ -90,6 +72,9 @@ func (c *checker) join(all []*obligation) []*ir.Row {
 			o.readsID = last.readsID
 		} else {
 			o.readsID = j.readsOf(o)
+		}
+		if o.class = j.sameEffect(o, last); o.class == nil {
+			o.class = j.classOf(o)
 		}
 		last = o
 		if ports[o.key] == nil {
@@ -164,33 +149,34 @@ func (j *joiner) port(group []*obligation) {
 }
 
 func (j *joiner) plan(group []*obligation) *plan {
-	j.key = append(j.key[:0], group[0].ir.Protocol.Plane()...)
+	j.text = append(j.text[:0], group[0].ir.Protocol.Plane()...)
 	for _, o := range group {
-		j.key = binary.AppendUvarint(j.key, uint64(o.policy.number))
-		j.key = binary.AppendUvarint(j.key, uint64(o.readsID))
-		j.key = append(j.key, o.ir.Part...)
+		j.text = binary.AppendUvarint(j.text, uint64(o.policy.number))
+		j.text = binary.AppendUvarint(j.text, uint64(o.readsID))
+		j.text = append(j.text, byte(o.ir.May))
+		j.text = append(j.text, o.ir.Part...)
 		if o.ir.Both {
-			j.key = append(j.key, '#')
+			j.text = append(j.text, '#')
 		}
-		j.key = append(j.key, 0)
+		j.text = append(j.text, 0)
 	}
-	p := j.plans[string(j.key)]
+	p := j.plans[string(j.text)]
 	if p == nil {
 		p = j.newPlan(group)
-		j.plans[string(j.key)] = p
+		j.plans[string(j.text)] = p
 	}
 	return p
 }
 
 func (j *joiner) newPlan(group []*obligation) *plan {
 	p := &plan{shifting: shifting(group)}
-	for i, x := range group {
-		p.needy = p.needy || len(needs(x)) > 0
-		for k, y := range group[i+1:] {
-			if r := j.relation(x, y); len(r.forbid)+len(r.conflicts) > 0 || r.same != nil {
-				p.pairs = append(p.pairs, planned{i, i + 1 + k, r})
-			}
-		}
+	for _, o := range group {
+		p.needy = p.needy || len(needs(o)) > 0
+	}
+	if j.c.pairwise {
+		p.pairs = everyPair(group)
+	} else {
+		p.pairs = j.pairs(group)
 	}
 	return p
 }
@@ -248,164 +234,23 @@ func (j *joiner) excludes(a, b *ir.Condition) bool {
 }
 
 func (j *joiner) relation(x, y *obligation) *relation {
-	key := pairKey{x.policy, y.policy, x.readsID, y.readsID, x.ir.Both, y.ir.Both, x.ir.Part, y.ir.Part, x.ir.Protocol.Plane()}
+	if len(x.acts)*len(y.acts) > 64 {
+		return relate(x, y)
+	}
+	key := relationKey{x: x.class, y: y.class}
+	for i, a := range x.acts {
+		for k, b := range y.acts {
+			if a.ir.Rank < b.ir.Rank {
+				key.first |= 1 << (i*len(y.acts) + k)
+			}
+		}
+	}
 	r := j.known[key]
 	if r == nil {
 		r = relate(x, y)
 		j.known[key] = r
 	}
 	return r
-}
-
-// relate works out a relation. A wrapper stands outside the order: it makes no
-// rows, except with what is pinned before it, and neither does what is enforced at
-// both ends.
-func relate(x, y *obligation) *relation {
-	r := &relation{}
-	for _, a := range x.acts {
-		for _, b := range y.acts {
-			if why := clashing(a, b); why != "" {
-				r.conflicts = append(r.conflicts, clash{a, b, why})
-			}
-			if !x.ir.Both && !y.ir.Both && r.same == nil {
-				r.same = sameProxy(effect{a, x}, effect{b, y})
-			}
-			if a.act.decl.Wraps || b.act.decl.Wraps || x.ir.Both || y.ir.Both {
-				continue
-			}
-			p, q := effect{a, x}, effect{b, y}
-			if a.ir.Rank < b.ir.Rank {
-				r.order(p, q, false)
-			} else {
-				r.order(q, p, true)
-			}
-		}
-	}
-	return r
-}
-
-// sameProxy: what stands before a wrapper is on the wrapper's proxy.
-func sameProxy(x, y effect) *together {
-	before := func(p, q effect) bool {
-		return !p.act.decl.Wraps && q.act.decl.Wraps && slices.Contains(p.o.policy.ir.Front, q.o.policy.ir)
-	}
-	switch {
-	case before(x, y):
-		return &together{pinText(x, y), x.ir.At, y.ir.At}
-	case before(y, x):
-		return &together{pinText(y, x), x.ir.At, y.ir.At}
-	}
-	return nil
-}
-
-// An effect is one action with what its policy's condition reads.
-type effect struct {
-	*typedCall
-	o *obligation
-}
-
-func (e effect) String() string {
-	return fmt.Sprintf("%s of %s", e.act.decl.Name, e.o.policy.ir.Name)
-}
-
-// reading gives the parts that the action or its condition looks at.
-func (e effect) reading() []string {
-	if len(e.o.reads) == 0 {
-		return e.reads
-	}
-	return append(slices.Clone(e.o.reads), e.reads...)
-}
-
-// order adds what p before q forbids. A request meets the caller's egress, then
-// the receiver's ingress; a response the other way.
-func (r *relation) order(p, q effect, swapped bool) {
-	add := func(pSide, qSide ir.Side, text string) {
-		f := forbid{pSide, qSide, text, p.ir.At, q.ir.At}
-		if swapped {
-			f = forbid{qSide, pSide, text, q.ir.At, p.ir.At}
-		}
-		for _, g := range r.forbid {
-			if g.xSide == f.xSide && g.ySide == f.ySide {
-				return
-			}
-		}
-		r.forbid = append(r.forbid, f)
-	}
-	if why := requestOrder(p, q); why != "" {
-		add(ir.Ingress, ir.Egress, why)
-	}
-	if why := answerSeen(p, q); why != "" {
-		add(ir.Egress, ir.Ingress, why)
-	}
-	if why := answerSeen(q, p); why != "" {
-		add(ir.Ingress, ir.Egress, why)
-	}
-	if why := responseOrder(p, q); why != "" {
-		add(ir.Egress, ir.Ingress, why)
-	}
-}
-
-// requestOrder says why p and q, p before q, do not commute on the request; ""
-// when they do.
-func requestOrder(p, q effect) string {
-	dp, dq := p.act.decl, q.act.decl
-	part := common("request", p.writes, append(q.reading(), q.writes...))
-	if part == "" {
-		part = common("request", p.reading(), q.writes)
-	}
-	switch {
-	case part != "":
-		return fmt.Sprintf("%s comes before %s, and both touch %s", p, q, part)
-	case dp.Ends && dq.State != "":
-		return fmt.Sprintf("%s comes before %s, which must not count what it answers", p, q)
-	case dp.State != "" && dq.Ends:
-		return fmt.Sprintf("%s comes before %s, and counts what that answers", p, q)
-	case dp.Ends && dq.Ends && !sameAnswer(p, q):
-		return fmt.Sprintf("%s comes before %s, and they answer differently", p, q)
-	}
-	return ""
-}
-
-// sameAnswer: the same action with the same arguments.
-func sameAnswer(p, q effect) bool {
-	if p.act != q.act {
-		return false
-	}
-	for name, v := range p.ir.Args {
-		if !sameValue(v, q.ir.Args[name]) {
-			return false
-		}
-	}
-	return true
-}
-
-func sameValue(a, b ir.Value) bool {
-	if a.Kind != b.Kind || a.Str != b.Str || a.Int != b.Int || a.Float != b.Float || a.Bool != b.Bool || a.Dur != b.Dur {
-		return false
-	}
-	return slices.EqualFunc(a.List, b.List, sameValue) &&
-		slices.EqualFunc(a.Map, b.Map, func(x, y ir.Entry) bool { return x.Key == y.Key && sameValue(x.Value, y.Value) })
-}
-
-// answerSeen says why p at the caller and q at the receiver would differ from
-// one proxy, where every response action sees every answer, a local reply too.
-func answerSeen(p, q effect) string {
-	if p.act.decl.Ends && (touches("response", q.reading()) || touches("response", q.writes)) {
-		return fmt.Sprintf("%s may answer, and %s acts on every answer", p, q)
-	}
-	return ""
-}
-
-// responseOrder says why p and q do not commute on the response.
-func responseOrder(p, q effect) string {
-	part := common("response", p.writes, append(q.reading(), q.writes...))
-	if part == "" {
-		part = common("response", p.reading(), q.writes)
-	}
-	if part == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s comes before %s, and both touch %s", p, q, part)
 }
 
 // forbids adds the rows of two obligations that meet. A row that neither side
@@ -421,7 +266,8 @@ func (j *joiner) forbids(x, y *obligation, r *relation) {
 			continue
 		}
 		j.rows = append(j.rows, &ir.Row{
-			Kind: ir.Forbid, P: x.ir, Q: y.ir, PSide: f.xSide, QSide: f.ySide, Text: f.text, PAt: f.xAt, QAt: f.yAt,
+			Kind: ir.Forbid, P: x.ir, Q: y.ir, PSide: f.xSide, QSide: f.ySide, Text: f.text(x, y),
+			PAt: x.acts[f.a].ir.At, QAt: y.acts[f.b].ir.At,
 		})
 	}
 }
@@ -433,6 +279,6 @@ func (j *joiner) against(x, y *obligation, f forbid) {
 	}
 	j.warns[pair] = true
 	px, py := x.policy.pins.side(), y.policy.pins.side()
-	j.c.bag.Warnf(px.At, AgainstOrder, "@%s here and @%s of policy %s go against the order: %s", px.Name.Name, py.Name.Name, y.policy.ir.Name, f.text).
+	j.c.bag.Warnf(px.At, AgainstOrder, "@%s here and @%s of policy %s go against the order: %s", px.Name.Name, py.Name.Name, y.policy.ir.Name, f.text(x, y)).
 		WithNote(py.At, "@%s of policy %s is here", py.Name.Name, y.policy.ir.Name)
 }

@@ -70,8 +70,8 @@ func meet(a, b sampleCall) meeting {
 		if a.name == b.name {
 			q.typedCall = otherwise(b.call)
 		}
-		m.request = requestOrder(p, q)
-		for _, why := range []string{answerSeen(p, q), answerSeen(q, p), responseOrder(p, q)} {
+		m.request = requestOrder(p, q).text(p, q)
+		for _, why := range []string{answerSeen(p, q).text(p, q), answerSeen(q, p).text(q, p), responseOrder(p, q).text(p, q)} {
 			if m.response == "" {
 				m.response = why
 			}

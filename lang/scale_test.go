@@ -89,3 +89,87 @@ func BenchmarkCheckEverywhere(b *testing.B) {
 		b.ReportMetric(float64(len(p.Obligations)), "obligations")
 	}
 }
+
+// crowded is as many policies as the graph has, each on a group of its own of n
+// receivers, so that a receiver has policies that meet nowhere else.
+func crowded(policies, services, n int, action func(i int) string) string {
+	var text strings.Builder
+	for i := range policies {
+		var group []string
+		for k := range n {
+			group = append(group, fmt.Sprintf("s%d", (i*(2*k+1)+k*k*31+k*977)%services))
+		}
+		fmt.Fprintf(&text, "policy p%d { on * -> {%s}  %s }\n", i, strings.Join(group, ", "), action(i))
+	}
+	return text.String()
+}
+
+func mixed(i int) string {
+	switch i % 4 {
+	case 0:
+		return "rate_limit(5/s)"
+	case 1:
+		return fmt.Sprintf(`when { request.headers["x-a"] == "%d" }  deny()`, i)
+	case 2:
+		return fmt.Sprintf(`set_header("x-p%d", "1")`, i)
+	}
+	return fmt.Sprintf(`when { source.labels["team"] != "t%d" }  access_log()`, i%500)
+}
+
+func benchCheck(b *testing.B, g *graph.Graph, text string) {
+	f := syntax.Parse(diag.NewSource("bench.adm", []byte(text)), &diag.Bag{})
+	b.ResetTimer()
+	for b.Loop() {
+		bag := &diag.Bag{}
+		p := Check([]*syntax.File{f}, g, bag)
+		if bag.HasErrors() {
+			b.Fatal(textOf(bag.All()[:1]))
+		}
+		b.ReportMetric(float64(len(p.Obligations)), "obligations")
+		b.ReportMetric(float64(len(p.Rows)), "rows")
+	}
+}
+
+// BenchmarkCheckCrowded has 20 obligations at each receiver.
+func BenchmarkCheckCrowded(b *testing.B) {
+	g, _ := wide(b, 5000, 0)
+	benchCheck(b, g, crowded(2000, 5000, 50, mixed))
+}
+
+// star is n services that call one hub.
+func star(b *testing.B, n int) *graph.Graph {
+	var y strings.Builder
+	y.WriteString("apiVersion: admc.dev/v1alpha1\nkind: ServiceGraph\nmetadata: {name: star, namespace: n}\nservices:\n  hub: {ports: [{port: 80, protocol: http}]}\n")
+	for i := range n {
+		fmt.Fprintf(&y, "  s%d: {}\n", i)
+	}
+	y.WriteString("calls:\n")
+	for i := range n {
+		fmt.Fprintf(&y, "  - {from: s%d, to: hub}\n", i)
+	}
+	bag := &diag.Bag{}
+	g := graph.Load(diag.NewSource("star.yaml", []byte(y.String())), bag)
+	if bag.HasErrors() {
+		b.Fatal(textOf(bag.All()[:1]))
+	}
+	return g
+}
+
+// BenchmarkCheckHub has all policies on one port.
+func BenchmarkCheckHub(b *testing.B) {
+	g := star(b, 50)
+	for name, action := range map[string]func(int) string{
+		"equal":    func(i int) string { return fmt.Sprintf(`when { request.headers["x-a"] == "%d" }  deny()`, i) },
+		"distinct": func(i int) string { return fmt.Sprintf(`set_header("x-p%d", "1")`, i) },
+		"logs":     func(i int) string { return "access_log()" },
+		"limits":   func(i int) string { return "rate_limit(5/s)" },
+	} {
+		b.Run(name, func(b *testing.B) {
+			var text strings.Builder
+			for i := range 2000 {
+				fmt.Fprintf(&text, "policy p%d { on * -> hub  %s }\n", i, action(i))
+			}
+			benchCheck(b, g, text.String())
+		})
+	}
+}

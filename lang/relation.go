@@ -1,0 +1,226 @@
+package lang
+
+import (
+	"fmt"
+	"slices"
+
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+)
+
+// A relation is what an obligation x and an obligation y do to each other where
+// they meet. The zero relation: nothing. It speaks of actions by their places in
+// either's list.
+type relation struct {
+	forbid    []forbid
+	conflicts []clash
+	same      *together // nil: they may be at different sides
+}
+
+func (r *relation) nothing() bool { return len(r.forbid)+len(r.conflicts) == 0 && r.same == nil }
+
+// together is the template of a row that keeps two policies on one side.
+type together struct {
+	text     string
+	xAt, yAt diag.Span
+}
+
+// A forbid is the template of an order row, between the actions a of x and b of
+// y.
+type forbid struct {
+	xSide, ySide ir.Side
+	a, b         int
+	why          reason
+	turned       bool // the reason tells of y's action first
+}
+
+// text is the reason as it is told of two obligations.
+func (f forbid) text(x, y *obligation) string {
+	p, q := effect{x.acts[f.a], x}, effect{y.acts[f.b], y}
+	if f.turned {
+		return f.why.text(q, p)
+	}
+	return f.why.text(p, q)
+}
+
+// relate works out a relation. A wrapper stands outside the order: it makes no
+// rows, except with what is pinned before it, and neither does what is enforced at
+// both ends.
+func relate(x, y *obligation) *relation {
+	r := &relation{}
+	for i, a := range x.acts {
+		for k, b := range y.acts {
+			if why := clashing(a, b); why != "" {
+				r.conflicts = append(r.conflicts, clash{i, k, why})
+			}
+			if !x.ir.Both && !y.ir.Both && r.same == nil {
+				r.same = sameProxy(effect{a, x}, effect{b, y})
+			}
+			if a.act.decl.Wraps || b.act.decl.Wraps || x.ir.Both || y.ir.Both {
+				continue
+			}
+			p, q := effect{a, x}, effect{b, y}
+			if a.ir.Rank < b.ir.Rank {
+				r.order(p, q, forbid{a: i, b: k})
+			} else {
+				r.order(q, p, forbid{a: i, b: k, turned: true})
+			}
+		}
+	}
+	return r
+}
+
+// sameProxy: what stands before a wrapper is on the wrapper's proxy.
+func sameProxy(x, y effect) *together {
+	before := func(p, q effect) bool {
+		return !p.act.decl.Wraps && q.act.decl.Wraps && slices.Contains(p.o.policy.ir.Front, q.o.policy.ir)
+	}
+	switch {
+	case before(x, y):
+		return &together{pinText(x, y), x.ir.At, y.ir.At}
+	case before(y, x):
+		return &together{pinText(y, x), x.ir.At, y.ir.At}
+	}
+	return nil
+}
+
+// An effect is one action with what its policy's condition reads.
+type effect struct {
+	*typedCall
+	o *obligation
+}
+
+func (e effect) String() string {
+	return fmt.Sprintf("%s of %s", e.act.decl.Name, e.o.policy.ir.Name)
+}
+
+// reading gives the parts that the action or its condition looks at.
+func (e effect) reading() []string {
+	if len(e.o.reads) == 0 {
+		return e.reads
+	}
+	return append(slices.Clone(e.o.reads), e.reads...)
+}
+
+// order adds what p before q forbids; of is turned where p is y's. A request
+// meets the caller's egress, then the receiver's ingress; a response the other
+// way.
+func (r *relation) order(p, q effect, of forbid) {
+	add := func(pSide, qSide ir.Side, why reason, fromQ bool) {
+		if why == commutes {
+			return
+		}
+		f := forbid{a: of.a, b: of.b, xSide: pSide, ySide: qSide, why: why, turned: of.turned != fromQ}
+		if of.turned {
+			f.xSide, f.ySide = qSide, pSide
+		}
+		for _, g := range r.forbid {
+			if g.xSide == f.xSide && g.ySide == f.ySide {
+				return
+			}
+		}
+		r.forbid = append(r.forbid, f)
+	}
+	add(ir.Ingress, ir.Egress, requestOrder(p, q), false)
+	add(ir.Egress, ir.Ingress, answerSeen(p, q), false)
+	add(ir.Ingress, ir.Egress, answerSeen(q, p), true)
+	add(ir.Egress, ir.Ingress, responseOrder(p, q), false)
+}
+
+// A reason says why an action p and an action q, p before q, do not commute. The
+// zero reason is that they do.
+type reason struct {
+	kind reasonKind
+	part string // touch
+}
+
+type reasonKind uint8
+
+const (
+	commuting reasonKind = iota
+	touch
+	countsAnswered
+	countsUnanswered
+	otherAnswer
+	seesAnswer
+)
+
+var commutes reason
+
+func (w reason) text(p, q effect) string {
+	switch w.kind {
+	case touch:
+		return fmt.Sprintf("%s comes before %s, and both touch %s", p, q, w.part)
+	case countsAnswered:
+		return fmt.Sprintf("%s comes before %s, which must not count what it answers", p, q)
+	case countsUnanswered:
+		return fmt.Sprintf("%s comes before %s, and counts what that answers", p, q)
+	case otherAnswer:
+		return fmt.Sprintf("%s comes before %s, and they answer differently", p, q)
+	case seesAnswer:
+		return fmt.Sprintf("%s may answer, and %s acts on every answer", p, q)
+	}
+	return ""
+}
+
+// requestOrder says why p and q, p before q, do not commute on the request.
+func requestOrder(p, q effect) reason {
+	dp, dq := p.act.decl, q.act.decl
+	part := common("request", p.writes, append(q.reading(), q.writes...))
+	if part == "" {
+		part = common("request", p.reading(), q.writes)
+	}
+	switch {
+	case part != "":
+		return reason{touch, part}
+	case dp.Ends && dq.State != "":
+		return reason{kind: countsAnswered}
+	case dp.State != "" && dq.Ends:
+		return reason{kind: countsUnanswered}
+	case dp.Ends && dq.Ends && !sameAnswer(p, q):
+		return reason{kind: otherAnswer}
+	}
+	return commutes
+}
+
+// sameAnswer: the same action with the same arguments.
+func sameAnswer(p, q effect) bool {
+	if p.act != q.act {
+		return false
+	}
+	for name, v := range p.ir.Args {
+		if !sameValue(v, q.ir.Args[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameValue(a, b ir.Value) bool {
+	if a.Kind != b.Kind || a.Str != b.Str || a.Int != b.Int || a.Float != b.Float || a.Bool != b.Bool || a.Dur != b.Dur {
+		return false
+	}
+	return slices.EqualFunc(a.List, b.List, sameValue) &&
+		slices.EqualFunc(a.Map, b.Map, func(x, y ir.Entry) bool { return x.Key == y.Key && sameValue(x.Value, y.Value) })
+}
+
+// answerSeen says why p at the caller and q at the receiver would differ from
+// one proxy, where every response action sees every answer, a local reply too.
+func answerSeen(p, q effect) reason {
+	if p.act.decl.Ends && (touches("response", q.reading()) || touches("response", q.writes)) {
+		return reason{kind: seesAnswer}
+	}
+	return commutes
+}
+
+// responseOrder says why p and q do not commute on the response.
+func responseOrder(p, q effect) reason {
+	part := common("response", p.writes, append(q.reading(), q.writes...))
+	if part == "" {
+		part = common("response", p.reading(), q.writes)
+	}
+	if part == "" {
+		return commutes
+	}
+	return reason{touch, part}
+}
