@@ -34,6 +34,7 @@ const (
 	ExternalNoHost     diag.Code = "external-without-host"
 	ExternalToExternal diag.Code = "external-to-external"
 	SameAddress        diag.Code = "same-address"
+	SharedAddress      diag.Code = "shared-address"
 )
 
 const header = "apiVersion: admc.dev/v1alpha1\nkind: ServiceGraph\n"
@@ -189,4 +190,9 @@ var Codes = []diag.CodeDoc{{
 	Summary: "An external has the host and port of another external or of a service, so that a policy on calls to one would hit the other.",
 	Bad:     header + "services: {web: {}}\nexternals: {pay: {host: api.stripe.com, port: 443, protocol: tls}, refund: {host: api.stripe.com, port: 443, protocol: tls}}\n",
 	Good:    header + "services: {web: {}}\nexternals: {pay: {host: api.stripe.com, port: 443, protocol: tls}, refund: {host: api.stripe.com, port: 8443, protocol: tls}}\n",
+}, {
+	Code:    SharedAddress,
+	Summary: "An address in `addresses` belongs to the pods of one service: it is how a receiver tells who calls.",
+	Bad:     header + "services:\n  web: {addresses: [10.2.0.0/24]}\n  db: {addresses: [10.2.0.7/32]}\n",
+	Good:    header + "services:\n  web: {addresses: [10.2.0.0/24]}\n  db: {addresses: [10.2.1.7/32]}\n",
 }}

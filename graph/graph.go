@@ -23,7 +23,11 @@
 //   - YAML anchors, aliases and merge keys work. A second document does not.
 package graph
 
-import "admc.dev/admc/lang/diag"
+import (
+	"net/netip"
+
+	"admc.dev/admc/lang/diag"
+)
 
 // A Graph is immutable once loaded.
 type Graph struct {
@@ -79,8 +83,10 @@ type Service struct {
 	Capacity                 Decimal // CPU cores; Set is false when unlimited
 	// Starts: it begins call chains by itself; as written, else whether it
 	// consumes a topic or nobody but itself calls it.
-	Starts    bool
-	Addresses []string // prefixes, as written
+	Starts bool
+	// Addresses that its pods, and nothing else, have; as written. No two
+	// services share one.
+	Addresses []netip.Prefix
 	At        diag.Span
 	ADMAt     diag.Span // of the value of `adm`; zero when not written
 }
@@ -124,7 +130,7 @@ type External struct {
 	Port     int
 	Protocol Protocol
 	// Addresses are prefixes in which all addresses of the host are, as written.
-	Addresses []string
+	Addresses []netip.Prefix
 	At        diag.Span
 }
 

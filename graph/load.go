@@ -34,6 +34,7 @@ type loader struct {
 	calls       []*Call
 	// fromTopic marks calls of topics, which repeat a call without harm.
 	fromTopic map[*Call]bool
+	prefixes  []owned // of all services
 	// looked counts the names compared for "did you mean".
 	looked int
 }
@@ -82,6 +83,7 @@ func (l *loader) graph(root *yaml.Node) {
 	}
 	l.sharedWorkloads()
 	l.sameAddress()
+	l.sharedAddresses()
 	if n := o.get("calls"); n != nil {
 		l.callList(n)
 	}

@@ -125,7 +125,7 @@ func (l *loader) external(key, n *yaml.Node) *External {
 		return e
 	}
 	if n := o.get("addresses"); n != nil {
-		if e.Addresses = l.addresses(n); len(o.content) == 2 {
+		if e.Addresses = l.addresses(n, nil); len(o.content) == 2 {
 			return e // it calls in, from these
 		}
 	}

@@ -79,7 +79,7 @@ func (l *loader) service(key, n *yaml.Node) *Service {
 		l.starts[s] = true
 	}
 	if n := o.get("addresses"); n != nil {
-		s.Addresses = l.addresses(n)
+		s.Addresses = l.addresses(n, s)
 	}
 	return s
 }
@@ -252,37 +252,44 @@ func (l *loader) isNew(first map[string]*yaml.Node, item *yaml.Node, value strin
 	return true
 }
 
-func (l *loader) addresses(n *yaml.Node) []string {
+// addresses reads prefixes; an owner is a service that they are proof of.
+func (l *loader) addresses(n *yaml.Node, owner *Service) []netip.Prefix {
 	items, ok := l.list(n, "addresses")
 	if !ok {
 		return nil
 	}
 	first := map[string]*yaml.Node{}
-	var out []string
+	var out []netip.Prefix
 	for _, item := range items {
 		v, ok := l.text(resolved(item), "an address")
-		if ok && l.isPrefix(resolved(item), v) && l.isNew(first, item, v) {
-			out = append(out, v)
+		if !ok {
+			continue
+		}
+		if p, ok := l.prefix(resolved(item), v); ok && l.isNew(first, item, v) {
+			out = append(out, p)
+			if owner != nil {
+				l.prefixes = append(l.prefixes, owned{p, owner, l.pos.span(resolved(item))})
+			}
 		}
 	}
 	return out
 }
 
-func (l *loader) isPrefix(n *yaml.Node, v string) bool {
+func (l *loader) prefix(n *yaml.Node, v string) (netip.Prefix, bool) {
 	p, err := netip.ParsePrefix(v)
 	if err == nil && p == p.Masked() {
-		return true
+		return p, true
 	}
 	at := l.pos.span(n)
 	if err == nil {
 		l.bag.Errorf(at, BadAddress, "%s has bits set behind its prefix", quote(v)).
 			WithHint("did you mean %q?", p.Masked()).WithFix(at, p.Masked().String())
-		return false
+		return netip.Prefix{}, false
 	}
 	d := l.bag.Errorf(at, BadAddress, "%s is no prefix in CIDR notation", quote(v))
 	if a, err := netip.ParseAddr(v); err == nil && a.Zone() == "" {
 		one := netip.PrefixFrom(a, a.BitLen()).String()
 		d.WithHint("did you mean %q?", one).WithFix(at, one)
 	}
-	return false
+	return netip.Prefix{}, false
 }

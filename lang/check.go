@@ -96,16 +96,6 @@ type checker struct {
 	pairwise bool // the join looks at every pair of obligations; for the tests
 }
 
-// identity refuses the kinds of proof that no data plane can give yet.
-func (c *checker) identity() {
-	switch c.g.Identity {
-	case "", graph.IdentityNone:
-	default:
-		c.bag.Errorf(c.g.IdentityAt, NotYet, "identity: %s is not built yet", c.g.Identity).
-			WithHint("with identity: none, what needs to tell callers apart is enforced at the callers")
-	}
-}
-
 // declare collects the names of all files. Files of one program see each
 // other's names.
 func (c *checker) declare(files []*syntax.File) {

@@ -206,6 +206,17 @@ func listing(p *ir.Program, bag *diag.Bag) string {
 		for _, r := range o.Reasons {
 			fmt.Fprintf(&b, "  not %s (%s): %s, %s\n", r.Excludes, r.Rule, r.Text, r.At)
 		}
+		for _, g := range o.Apart {
+			b.WriteString("  apart:")
+			for _, e := range g.Edges {
+				b.WriteString(" " + e.Sender.NodeName())
+			}
+			b.WriteString(", not from")
+			for _, n := range g.Not {
+				b.WriteString(" " + n.NodeName())
+			}
+			b.WriteByte('\n')
+		}
 	}
 	for _, r := range p.Rows {
 		if r.Kind == ir.Same {

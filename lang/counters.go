@@ -20,16 +20,13 @@ func (v *verdicts) counter(o *obligation, t *typedCall) {
 	scope := t.ir.Args[t.act.decl.Scope]
 	at := place(scope, t.ir.At)
 	name, port := t.act.decl.Name, portName(o.ir)
+	v.oneBudget(o, t)
 	many := manyReplicas(o.ir)
 	if global(t) {
 		many = nil // replicas share what a service counts
 	}
 	switch scope.Str {
 	case "caller":
-		if n := len(o.calls); n > 1 {
-			v.exclude(o, ir.Ingress, ruleIdentity, at,
-				"%s keeps a budget for each of the %d callers of %s, and the receiver can't tell its callers apart (identity: none)", name, n, port)
-		}
 		if many != nil && !hasExternalSender(o.ir) {
 			v.exclude(o, ir.Ingress, ruleState, at,
 				"%s counts for each caller, at the caller, because %s has %s", name, many.Name, replicaText(many))

@@ -169,24 +169,6 @@ func (v *verdicts) complained(part string) bool {
 	return false
 }
 
-// identity: without proof of who calls, a receiver can neither leave out a
-// caller nor treat two of them differently.
-func (v *verdicts) identity(o *obligation) {
-	all := v.c.idx.callers[o.key]
-	if len(all) == len(o.calls) {
-		v.sameCondition(o)
-		return
-	}
-	out := slices.IndexFunc(all, func(n int32) bool { _, in := slices.BinarySearch(o.calls, n); return !in })
-	left := v.c.g.Calls[all[out]]
-	others := ""
-	if n := len(all) - len(o.calls) - 1; n > 0 {
-		others = fmt.Sprintf(" (and %d more)", n)
-	}
-	v.exclude(o, ir.Ingress, ruleIdentity, left.At, "%s%s calls %s too and is left out, and the receiver can't tell its callers apart (identity: none)",
-		left.From.NodeName(), others, portName(o.ir))
-}
-
 // plaintext warns of callers that an action at both ends leaves out: nothing
 // changes for them, and they prove nothing about themselves.
 func (v *verdicts) plaintext(o *obligation) {
@@ -198,18 +180,6 @@ func (v *verdicts) plaintext(o *obligation) {
 	left := v.c.g.Calls[all[out]]
 	v.c.bag.Warnf(o.acts[0].ir.At, PlaintextCallers, "%s of policy %s leaves out %s, which goes on in plaintext", o.acts[0].act.decl.Name, v.p.ir.Name, callName(left)).
 		WithNote(left.At, "the call is here")
-}
-
-func (v *verdicts) sameCondition(o *obligation) {
-	first := o.ir.Edges[0]
-	for _, e := range o.ir.Edges[1:] {
-		if e.Cond != first.Cond && !sameCondition(e.Cond, first.Cond) {
-			v.exclude(o, ir.Ingress, ruleIdentity, v.p.where(),
-				"the condition is not the same for %s and %s, and the receiver can't tell its callers apart (identity: none)",
-				first.Sender.NodeName(), e.Sender.NodeName())
-			return
-		}
-	}
 }
 
 func portName(o *ir.Obligation) string { return fmt.Sprintf("%s:%d", o.Receiver.NodeName(), o.Port) }
@@ -293,7 +263,7 @@ func wayOut(o *ir.Obligation, rule string) string {
 	case ruleState:
 		return "choose another scope: caller is counted at the callers, service and pod at the receiver"
 	case ruleIdentity:
-		return fmt.Sprintf("let the policy treat all callers of %s alike", portName(o))
+		return fmt.Sprintf("let the policy treat all callers of %s alike, or let the graph say how they are told apart (identity: addresses)", portName(o))
 	case ruleAttribute:
 		return "leave the attribute out of the condition"
 	case ruleSelf:

@@ -45,6 +45,12 @@ type world struct {
 // these services, and starts everything.
 func newWorld(t *testing.T, program string, adms ...string) *world {
 	t.Helper()
+	return newWorldOf(t, e2eGraph, program, adms...)
+}
+
+// newWorldOf is newWorld with a graph of the same services.
+func newWorldOf(t *testing.T, graph, program string, adms ...string) *world {
+	t.Helper()
 	bed := testbed.New(t)
 	pods := map[string]*testbed.Pod{}
 	for _, service := range []string{"front", "other", "geo", "cache"} {
@@ -55,7 +61,7 @@ func newWorld(t *testing.T, program string, adms ...string) *world {
 	}
 	pods["cache"].TCP(6379)
 
-	out := compileForTest(t, e2eGraph, program)
+	out := compileForTest(t, graph, program)
 	got := []string{}
 	for _, d := range glob(t, out, "adm", "*", "envoy.yaml") {
 		got = append(got, filepath.Base(filepath.Dir(d)))

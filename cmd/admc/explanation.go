@@ -46,6 +46,7 @@ type explained struct {
 	Reason    string         `json:"reason"` // the solver's: "free", or what forced the side
 	Actions   []string       `json:"actions"`
 	Budgets   []string       `json:"budgets"`
+	Apart     []string       `json:"apart"`     // how the receiver's ADM tells callers apart
 	Condition []string       `json:"condition"` // residual conditions, "" for always; one, or one per sender
 	Excluded  []excluded     `json:"excluded"`
 }
@@ -148,14 +149,41 @@ func enforcers(a solver.Assigned) []string {
 	return slices.Compact(out)
 }
 
+// apart says what the receiver's ADM does by who calls; empty where it treats all
+// callers alike.
+func apart(a solver.Assigned) []string {
+	out := []string{}
+	if a.Side != ir.Ingress {
+		return out
+	}
+	names := func(n int, name func(int) string) string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = name(i)
+		}
+		return strings.Join(list, ", ")
+	}
+	for _, g := range a.Obligation.Apart {
+		not := names(len(g.Not), func(i int) string { return g.Not[i].NodeName() })
+		if len(a.Obligation.Apart) == 1 {
+			return append(out, fmt.Sprintf("%s by its addresses, and leaves it out", not))
+		}
+		out = append(out, fmt.Sprintf("%s, by the addresses of %s", names(len(g.Edges), func(i int) string { return g.Edges[i].Sender.NodeName() }), not))
+	}
+	return out
+}
+
 // budgets says what each proxy of an obligation counts to.
-func budgets(g *graph.Graph, a *ir.Action, on []string) []string {
+func budgets(g *graph.Graph, a *ir.Action, on []string, groups int) []string {
 	var out []string
 	for _, name := range on {
 		s := g.Service(name)
 		each := ""
 		if s.MaxReplicas > 1 {
 			each = fmt.Sprintf("each of up to %d pods of ", s.MaxReplicas)
+		}
+		if groups > 1 {
+			each = "for each caller, " + each
 		}
 		out = append(out, fmt.Sprintf("%s%s: %s", each, name, layout.BudgetOf(a, s.MaxReplicas)))
 	}
@@ -167,7 +195,7 @@ func explain(g *graph.Graph, a solver.Assigned) explained {
 	x := explained{
 		ID: o.ID(), Part: o.Part,
 		Policy: o.Policy.Name, At: o.Policy.At.Show(), Receiver: o.Receiver.NodeName(), Port: o.Port, Protocol: o.Protocol,
-		Side: a.Side.String(), On: enforcers(a), Reason: a.Reason, Excluded: []excluded{}, Budgets: []string{},
+		Side: a.Side.String(), On: enforcers(a), Reason: a.Reason, Excluded: []excluded{}, Budgets: []string{}, Apart: apart(a),
 	}
 	conds := map[string]bool{}
 	for _, e := range o.Edges {
@@ -185,7 +213,7 @@ func explain(g *graph.Graph, a solver.Assigned) explained {
 	for _, act := range o.Actions {
 		x.Actions = append(x.Actions, act.Name())
 		if act.Args["rate"].Kind == ir.Rate && !act.Args["global"].Bool {
-			x.Budgets = append(x.Budgets, budgets(g, act, x.On)...)
+			x.Budgets = append(x.Budgets, budgets(g, act, x.On, len(x.Apart))...)
 		}
 	}
 	for _, r := range o.Reasons {
@@ -245,6 +273,9 @@ func (o *explained) text(b *strings.Builder) {
 	}
 	for _, s := range o.Budgets {
 		fmt.Fprintf(b, "  budget    %s\n", s)
+	}
+	for _, s := range o.Apart {
+		fmt.Fprintf(b, "  tells     %s\n", s)
 	}
 	fmt.Fprintf(b, "  enforced  at %s, on %s\n", o.Side, strings.Join(o.On, ", "))
 	if o.Reason == "free" {

@@ -40,6 +40,9 @@ func (a *adm) calls(l *layout.Listener) []*call {
 				continue
 			}
 			name := r.Obligation.Policy.Name + "/" + act.Name()
+			if r.Group != "" {
+				name += "@" + r.Group
+			}
 			if used[name]++; used[name] > 1 {
 				name = fmt.Sprintf("%s#%d", name, used[name])
 			}

@@ -71,7 +71,7 @@ func TestEnforcement(t *testing.T) {
 	}
 	var places []*place
 	next := 20000
-	for _, r := range slices.Concat(rows, wrapped, observed) {
+	for _, r := range slices.Concat(rows, wrapped, observed, apart) {
 		for _, side := range []ir.Side{ir.Ingress, ir.Egress} {
 			if r.sides&side == 0 {
 				continue

@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type policy struct {
 	actions []*ir.Action
 	front   []string // policies with a wrapper that it stands before
 	part    string
+	except  []netip.Prefix // callers that it leaves out
 }
 
 // args of an action; the defaults of the prelude are filled in by act.
@@ -131,7 +133,7 @@ func (p *program) call(port int, proto graph.Protocol, side ir.Side, policies ..
 			Policy: &ir.Policy{Name: pol.name, Actions: pol.actions, Sample: pol.sample, At: p.src.Span(0, 0)},
 			Part:   pol.part, Actions: pol.actions, Receiver: p.server.Service, Port: port, Protocol: proto, Edges: []*ir.Edge{edge},
 		}
-		l.Rules = append(l.Rules, &layout.Rule{Obligation: o, Edges: o.Edges, Cond: edge.Cond, Replicas: adm.Service.MaxReplicas})
+		l.Rules = append(l.Rules, &layout.Rule{Obligation: o, Edges: o.Edges, Cond: edge.Cond, Replicas: adm.Service.MaxReplicas, Except: pol.except})
 	}
 	for i, pol := range policies {
 		for _, name := range pol.front {

@@ -10,6 +10,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	liststatev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/set_filter_state/v3"
 	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
+	netstatev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/set_filter_state/v3"
 	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -63,7 +64,9 @@ func (a *adm) tcpListener(l *layout.Listener) {
 		if l.Protocol == "tls" && slices.ContainsFunc(whens, func(w *when) bool { return slices.Contains(w.reads, "connection.requested_server_name") }) {
 			listener.ListenerFilters = append(listener.ListenerFilters, tlsInspector())
 		}
-		listener.ListenerFilters = append(listener.ListenerFilters, decideAtAccept(whens))
+		if conditional := slices.DeleteFunc(slices.Clone(whens), func(w *when) bool { return w.text == "" }); len(conditional) > 0 {
+			listener.ListenerFilters = append(listener.ListenerFilters, decideAtAccept(conditional))
+		}
 		listener.FilterChainMatcher = a.tcpTree(l, listener, calls, whens, nil)
 	}
 	a.listeners = append(a.listeners, listener)
@@ -73,7 +76,7 @@ func (a *adm) tcpListener(l *layout.Listener) {
 func decideAtAccept(whens []*when) *listenerv3.ListenerFilter {
 	set := &liststatev3.Config{}
 	for _, w := range whens {
-		set.OnAccept = append(set.OnAccept, stateValue(w.key(), "%CEL("+w.text+")%"))
+		set.OnAccept = append(set.OnAccept, stateValue(w.acceptKey(), "%CEL("+w.text+")%"))
 	}
 	return &listenerv3.ListenerFilter{
 		Name: "when", ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: typed(set)},
@@ -103,11 +106,32 @@ func (a *adm) tcpTree(l *layout.Listener, listener *listenerv3.Listener, calls [
 		return matchAction("chain", wrapperspb.String(chain.Name))
 	}
 	yes := branch(append(slices.Clone(held), whens[0]))
-	return matchOne(whens[0].holds(), yes, branch(held))
+	return matchOne(whens[0].accepted(), yes, branch(held))
+}
+
+// acceptKey is where the answer of the condition is left when a connection is
+// accepted. The answer of the rule needs more where it leaves out callers.
+func (w *when) acceptKey() string {
+	if len(w.except) > 0 {
+		return w.key() + ".when"
+	}
+	return w.key()
+}
+
+// accepted is the predicate "the policy applies to the connection".
+func (w *when) accepted() *matcherv3.Matcher_MatcherList_Predicate {
+	switch {
+	case len(w.except) == 0:
+		return w.holds()
+	case w.text == "":
+		return w.fromOthers()
+	}
+	return all(stateIs(w.acceptKey()), w.fromOthers())
 }
 
 func (a *adm) tcpFilterChain(l *layout.Listener, logs *[]*accesslogv3.AccessLog, calls []*call, held []*when) *listenerv3.FilterChain {
 	t := &tcpChain{adm: a, l: l, held: held, logs: logs, branched: slices.ContainsFunc(calls, func(c *call) bool { return c.when != nil })}
+	t.answer(held)
 	for _, c := range calls {
 		if c.when == nil || slices.Contains(held, c.when) {
 			c.low.tcp(t, c)
@@ -117,6 +141,20 @@ func (a *adm) tcpFilterChain(l *layout.Listener, logs *[]*accesslogv3.AccessLog,
 		t.filters = append(t.filters, networkFilter("tcp_proxy", t.proxy()))
 	}
 	return &listenerv3.FilterChain{Filters: t.filters}
+}
+
+// answer leaves in the filter state, for the access log, which rules hold that
+// leave out callers.
+func (t *tcpChain) answer(held []*when) {
+	set := &netstatev3.Config{}
+	for _, w := range held {
+		if len(w.except) > 0 {
+			set.OnNewConnection = append(set.OnNewConnection, stateValue(w.key(), "true"))
+		}
+	}
+	if len(set.OnNewConnection) > 0 {
+		t.filters = append(t.filters, networkFilter("when", set))
+	}
 }
 
 func (t *tcpChain) add(c *call, filter proto.Message) {

@@ -3,16 +3,19 @@ package envoy
 import (
 	"fmt"
 	"hash/fnv"
+	"net/netip"
 	"slices"
 	"strings"
 
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
 	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	matchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
 	actionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/matcher/action/v3"
 	statev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/set_filter_state/v3"
 	httpstatev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_filter_state/v3"
 	inputv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/common_inputs/network/v3"
+	ipv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/input_matchers/ip/v3"
 	fractionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/input_matchers/runtime_fraction/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
@@ -25,23 +28,21 @@ import (
 // find it: they agree even after one of them has changed what the condition
 // reads, and on a local reply that never met them on the way in.
 type when struct {
-	policy string   // and the part of it, where it has several: what the decision is named by
-	seed   string   // of the draw: the policy's name, so that its parts agree
-	text   string   // the condition in Envoy's CEL; "" when the policy is only sampled
-	reads  []string // attributes of the condition
-	sample float64  // 1 when it is not sampled
+	policy string         // and the part of it, where it has several: what the decision is named by
+	seed   string         // of the draw: the policy's name, so that its parts agree
+	text   string         // the condition in Envoy's CEL; "" when the policy is only sampled
+	reads  []string       // attributes of the condition
+	sample float64        // 1 when it is not sampled
+	except []netip.Prefix // addresses from which nothing is the policy's
 }
 
 // newWhen gives nil for a rule that always applies.
 func (a *adm) newWhen(r *layout.Rule) *when {
 	p := r.Obligation.Policy
-	if r.Cond == nil && p.Sample >= 1 {
+	if r.Cond == nil && p.Sample >= 1 && len(r.Except) == 0 {
 		return nil
 	}
-	w := &when{policy: p.Name, seed: p.Name, sample: p.Sample}
-	if part := r.Obligation.Part; part != "" {
-		w.policy += "#" + part
-	}
+	w := &when{policy: ruleName(r), seed: p.Name, sample: p.Sample, except: r.Except}
 	if r.Cond != nil {
 		text, err := celText(r.Cond.Expr)
 		if err != nil {
@@ -52,13 +53,26 @@ func (a *adm) newWhen(r *layout.Rule) *when {
 	return w
 }
 
+// ruleName is the policy's name, with the part and the group of callers where
+// the listener has several rules of the policy.
+func ruleName(r *layout.Rule) string {
+	name := r.Obligation.Policy.Name
+	if part := r.Obligation.Part; part != "" {
+		name += "#" + part
+	}
+	if r.Group != "" {
+		name += "@" + r.Group
+	}
+	return name
+}
+
 func (w *when) key() string { return "admc." + w.policy }
 
 func (w *when) sampled() bool { return w.sample < 1 }
 
 // early reports whether anything is decided on the way in: the condition, or of
-// one that looks at the answer the draw.
-func (w *when) early() bool { return !w.late() || w.sampled() }
+// one that looks at the answer the draw and who calls.
+func (w *when) early() bool { return !w.late() || w.sampled() || len(w.except) > 0 }
 
 // late reports whether the condition looks at the answer, so that it can't be
 // decided on the way in.
@@ -90,25 +104,50 @@ func (w *when) decide(routed bool) proto.Message {
 		OnRequestHeaders: []*statev3.FilterStateValue{stateValue(w.key(), value)},
 		ClearRouteCache:  routed,
 	}
-	if !w.sampled() {
-		return set
+	// Where the filter doesn't run the answer stays unset, which is "no".
+	var only []*matcherv3.Matcher_MatcherList_Predicate
+	if w.sampled() {
+		only = append(only, sampled(w.seed, w.sample))
 	}
-	// A request that is not drawn leaves the answer unset, which is "no".
-	return onlyIf(sampled(w.seed, w.sample), w.policy+"/when", set)
+	if len(w.except) > 0 {
+		only = append(only, w.fromOthers())
+	}
+	switch len(only) {
+	case 0:
+		return set
+	case 1:
+		return onlyIf(only[0], w.policy+"/when", set)
+	}
+	return onlyIf(all(only...), w.policy+"/when", set)
+}
+
+// fromOthers is the predicate "from none of the excepted addresses". It looks at
+// the connection, not at what a header says of it.
+func (w *when) fromOthers() *matcherv3.Matcher_MatcherList_Predicate {
+	ranges := &ipv3.Ip{StatPrefix: "callers"}
+	for _, p := range w.except {
+		ranges.CidrRanges = append(ranges.CidrRanges, &corev3.CidrRange{AddressPrefix: p.Addr().String(), PrefixLen: u32(uint32(p.Bits()))})
+	}
+	return not(single(&inputv3.DirectSourceIPInput{}, func(s *matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
+		s.Matcher = &matcherv3.Matcher_MatcherList_Predicate_SinglePredicate_CustomMatch{CustomMatch: xdsExtension("ip", ranges)}
+	}))
 }
 
 // holds is the predicate "the policy applies".
-func (w *when) holds() *matcherv3.Matcher_MatcherList_Predicate {
-	return single(&inputv3.FilterStateInput{Key: w.key()}, func(s *matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
+func (w *when) holds() *matcherv3.Matcher_MatcherList_Predicate { return stateIs(w.key()) }
+
+// stateIs is the predicate "the filter state has the answer yes under the key".
+func stateIs(key string) *matcherv3.Matcher_MatcherList_Predicate {
+	return single(&inputv3.FilterStateInput{Key: key}, func(s *matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
 		s.Matcher = &matcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{ValueMatch: &matcherv3.StringMatcher{
 			MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "true"},
 		}}
 	})
 }
 
-// answered is the CEL expression of a late condition, with its draw.
+// answered is the CEL expression of a late condition, with its draw and who calls.
 func (w *when) answered() string {
-	if !w.sampled() {
+	if !w.early() {
 		return w.text
 	}
 	return fmt.Sprintf("%s && (%s)", w.drawn(), w.text)
@@ -148,10 +187,20 @@ func single(input proto.Message, match func(*matcherv3.Matcher_MatcherList_Predi
 func onlyIf(p *matcherv3.Matcher_MatcherList_Predicate, name string, filter proto.Message) proto.Message {
 	return &matchingv3.ExtensionWithMatcher{
 		XdsMatcher: matchOne(
-			&matcherv3.Matcher_MatcherList_Predicate{MatchType: &matcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: p}},
+			not(p),
 			matchAction("skip", &actionv3.SkipFilter{}), nil),
 		ExtensionConfig: extension(name, filter),
 	}
+}
+
+func not(p *matcherv3.Matcher_MatcherList_Predicate) *matcherv3.Matcher_MatcherList_Predicate {
+	return &matcherv3.Matcher_MatcherList_Predicate{MatchType: &matcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: p}}
+}
+
+func all(list ...*matcherv3.Matcher_MatcherList_Predicate) *matcherv3.Matcher_MatcherList_Predicate {
+	return &matcherv3.Matcher_MatcherList_Predicate{MatchType: &matcherv3.Matcher_MatcherList_Predicate_AndMatcher{
+		AndMatcher: &matcherv3.Matcher_MatcherList_Predicate_PredicateList{Predicate: list},
+	}}
 }
 
 // matchOne is a matcher with one predicate.

@@ -186,10 +186,10 @@ func inSpace(namespace string) *labelSelector {
 
 // toHost admits calls to a host that is no service of the graph: a Service of
 // the base, an address, or a name outside the cluster.
-func (c *closing) toHost(host string, port int, addresses []string, what string) *gap {
+func (c *closing) toHost(host string, port int, addresses []netip.Prefix, what string) *gap {
 	tcp := []networkPort{{"TCP", port, 0}}
 	if ip, err := netip.ParseAddr(host); err == nil && len(addresses) == 0 {
-		addresses = []string{netip.PrefixFrom(ip, ip.BitLen()).String()}
+		addresses = []netip.Prefix{netip.PrefixFrom(ip, ip.BitLen())}
 	}
 	if len(addresses) > 0 {
 		c.rules = append(c.rules, egressRule{To: blocks(addresses), Ports: tcp})
@@ -254,10 +254,10 @@ func (b *Base) dialledPorts(svc *object, port int) []int {
 	return []int{port} // dialled past the Service
 }
 
-func blocks(prefixes []string) []networkPeer {
+func blocks(prefixes []netip.Prefix) []networkPeer {
 	var out []networkPeer
 	for _, p := range prefixes {
-		out = append(out, networkPeer{IPBlock: &ipBlock{p}})
+		out = append(out, networkPeer{IPBlock: &ipBlock{p.String()}})
 	}
 	return out
 }
@@ -273,7 +273,7 @@ func (c *closing) toADMsHosts() *gap {
 			continue
 		}
 		done[key] = true
-		var addresses []string
+		var addresses []netip.Prefix
 		for _, e := range c.l.Graph.Externals {
 			if e.Host == host {
 				addresses = append(addresses, e.Addresses...)

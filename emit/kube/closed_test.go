@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -116,7 +117,7 @@ func closedWorld() *world {
 	cart, redis, mongo, audit := serviceOn("cart", 80, "http"), serviceOn("redis", 6379, "redis"), serviceOn("mongo", 27017, "mongodb"), serviceOn("far/audit", 90, "http")
 	redis.Workload.Kind, mongo.Workload.Kind = "StatefulSet", "StatefulSet"
 	audit.Namespace, audit.Workload.Name = "far", "audit"
-	bank := &graph.External{Name: "bank", Host: "bank.example.com", Port: 443, Addresses: []string{"192.0.2.0/28", "2001:db8::/64"}}
+	bank := &graph.External{Name: "bank", Host: "bank.example.com", Port: 443, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28"), netip.MustParsePrefix("2001:db8::/64")}}
 	fixed := &graph.External{Name: "fixed", Host: "198.51.100.7", Port: 8443}
 	w := newWorld(cart, redis, mongo, audit)
 	w.closes(cart, callTo(cart, redis, 6379), callTo(cart, mongo, 27017), callTo(cart, audit, 90), callTo(cart, bank, 443), callTo(cart, fixed, 8443))
@@ -226,7 +227,9 @@ func TestClosedGaps(t *testing.T) {
 	}{
 		{name: "nothing", made: true},
 		{name: "pods on the node's network", base: redisOnNode, says: "it calls redis, whose pods use the node's network"},
-		{name: "with addresses", base: redisOnNode, made: true, world: with(func(w *world, cl *ir.Closed) { cl.Calls[0].To.(*graph.Service).Addresses = []string{"10.9.0.0/24"} })},
+		{name: "with addresses", base: redisOnNode, made: true, world: with(func(w *world, cl *ir.Closed) {
+			cl.Calls[0].To.(*graph.Service).Addresses = []netip.Prefix{netip.MustParsePrefix("10.9.0.0/24")}
+		})},
 		{name: "its own pods on the node's network", base: strings.Replace(closedBase, "spec: {containers: [{name: cart", "spec: {hostNetwork: true, containers: [{name: cart", 1), says: "its pods use the node's network"},
 		{name: "an unknown service", base: strings.ReplaceAll(closedBase, "name: mongo", "name: mongod"), says: "it calls mongo, of which the base has no Service"},
 		{name: "an unknown port", base: strings.Replace(closedBase, "name: db, containerPort", "name: dbs, containerPort", 1), says: "the pods' port behind redis:6379 is not known"},

@@ -8,6 +8,7 @@ package layout
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -75,12 +76,16 @@ type Rule struct {
 	// Edges of the obligation that pass this listener: all of them at ingress,
 	// the one of this ADM's service at egress.
 	Edges []*ir.Edge
-	// Cond is the condition left for the proxy; nil: always. At ingress it is
-	// the same for all edges, because the receiver can't tell them apart.
+	// Cond is the condition left for the proxy; nil: always. It is the same for
+	// all Edges.
 	Cond *ir.Condition
 	// Replicas is the number of pods of the service whose ADM this is, at its
 	// maximum; a counter's budget is divided by it.
 	Replicas int
+	// Except are addresses from which connections are not this rule's; Group
+	// names the rule where the obligation has several on the listener.
+	Except []netip.Prefix
+	Group  string
 }
 
 // New lays out a placement.
@@ -95,7 +100,7 @@ func New(g *graph.Graph, prog *ir.Program, pl *solver.Placement, header string) 
 	for _, a := range pl.Assigned {
 		o := a.Obligation
 		if a.Side&ir.Ingress != 0 {
-			byService[o.Receiver.NodeName()].add(ir.Ingress, o, o.Edges)
+			byService[o.Receiver.NodeName()].receive(o)
 		}
 		if a.Side&ir.Egress != 0 {
 			for _, e := range o.Edges {
@@ -109,7 +114,27 @@ func New(g *graph.Graph, prog *ir.Program, pl *solver.Placement, header string) 
 	return l
 }
 
-func (a *ADM) add(side ir.Side, o *ir.Obligation, edges []*ir.Edge) {
+// receive adds an obligation at ingress: a rule for each group of its callers.
+func (a *ADM) receive(o *ir.Obligation) {
+	if len(o.Apart) == 0 {
+		a.add(ir.Ingress, o, o.Edges)
+		return
+	}
+	for _, g := range o.Apart {
+		r := a.add(ir.Ingress, o, g.Edges)
+		for _, n := range g.Not {
+			r.Except = append(r.Except, n.(*graph.Service).Addresses...)
+		}
+		slices.SortFunc(r.Except, func(p, q netip.Prefix) int {
+			return cmp.Or(p.Addr().Compare(q.Addr()), cmp.Compare(p.Bits(), q.Bits()))
+		})
+		if len(o.Apart) > 1 {
+			r.Group = FileName(g.Edges[0].Sender.NodeName())
+		}
+	}
+}
+
+func (a *ADM) add(side ir.Side, o *ir.Obligation, edges []*ir.Edge) *Rule {
 	i := slices.IndexFunc(a.Listeners, func(l *Listener) bool {
 		return l.Side == side && l.Receiver == o.Receiver && l.ReceiverPort == o.Port
 	})
@@ -124,8 +149,10 @@ func (a *ADM) add(side ir.Side, o *ir.Obligation, edges []*ir.Edge) {
 		i = len(a.Listeners) - 1
 	}
 	l := a.Listeners[i]
-	l.Rules = append(l.Rules, &Rule{Obligation: o, Edges: edges, Cond: edges[0].Cond, Replicas: a.Service.MaxReplicas})
+	r := &Rule{Obligation: o, Edges: edges, Cond: edges[0].Cond, Replicas: a.Service.MaxReplicas}
+	l.Rules = append(l.Rules, r)
 	l.FailClosed = l.FailClosed || o.Policy.FailClosed
+	return r
 }
 
 func (a *ADM) assignPorts() {
@@ -144,7 +171,9 @@ func (a *ADM) assignPorts() {
 	}
 	next := FirstPort
 	for _, l := range a.Listeners {
-		slices.SortFunc(l.Rules, func(x, y *Rule) int { return strings.Compare(x.Obligation.ID(), y.Obligation.ID()) })
+		slices.SortFunc(l.Rules, func(x, y *Rule) int {
+			return cmp.Or(strings.Compare(x.Obligation.ID(), y.Obligation.ID()), strings.Compare(x.Group, y.Group))
+		})
 		for taken[next] {
 			next++
 		}

@@ -254,6 +254,16 @@ type Obligation struct {
 	// another policy's, or allow.
 	Part    string
 	Reasons []Reason
+	// Apart are the groups of edges that the receiver's ADM tells apart, each
+	// enforced by itself; nil: all that comes in on the port is treated alike.
+	Apart []*Group
+}
+
+// A Group is edges of an obligation that get the same at the receiver: what
+// comes from nobody in Not.
+type Group struct {
+	Edges []*Edge
+	Not   []graph.Node // the port's other callers, each of which can be proved
 }
 
 // ID names the obligation in outputs: policy@receiver:port, with "#both" where
