@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"admc.dev/admc/cmd/admc/testbed"
 	"admc.dev/admc/graph"
@@ -129,7 +130,7 @@ func TestInterpreterIsTheOracle(t *testing.T) {
 }
 
 var (
-	seenHeaders = []string{"x-mark", "x-trail", "x-secret", "x-group", "x-request-id"}
+	seenHeaders = []string{"x-mark", "x-trail", "x-secret", "x-group", "x-request-id", "authorization"}
 	backHeaders = []string{"x-back", "content-type"}
 )
 
@@ -187,7 +188,7 @@ func interpreted(t *testing.T, program string, requests []testbed.Request) []str
 			call = c
 		}
 	}
-	in := lang.NewInterp(p)
+	in, since := lang.NewInterp(p), time.Since(lang.Epoch)
 	var out []string
 	for _, r := range requests {
 		headers := lang.Headers{}
@@ -197,7 +198,7 @@ func interpreted(t *testing.T, program string, requests []testbed.Request) []str
 		echo := func(lang.Arrival) lang.Answer {
 			return lang.Answer{Status: 200, Headers: lang.Headers{"content-type": {"application/json"}}}
 		}
-		res := in.Run(&lang.Request{Call: call, Method: r.Method, Path: strings.TrimPrefix(r.URL, geo), Headers: headers, Receiver: echo})[0]
+		res := in.Run(&lang.Request{Call: call, Method: r.Method, Path: strings.TrimPrefix(r.URL, geo), Headers: headers, Receiver: echo, At: since})[0]
 		if res.Reached && res.By == "" {
 			out = append(out, outcome(res.Status, res.Headers.Get, "", res.Arrival.Path, res.Arrival.Headers.Get))
 		} else {
