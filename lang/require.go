@@ -11,9 +11,10 @@ import (
 )
 
 // A require is a rule about policies: on each of its calls one of the
-// alternatives must hold, each action of which some policy does there to every
+// alternatives must hold, each action of which policies do there to every
 // request. What a condition or a sample decides when the request comes does not
-// count.
+// count, unless several conditions provably leave no request out: those of an
+// action and of the one of higher priority that it gives way to.
 
 // requires checks the rules of a program without errors: a policy that is wrong
 // forms no obligations, and its absence would be reported a second time.
@@ -69,6 +70,9 @@ type doing struct {
 	by   *policy
 	cond *ir.Condition
 	call *typedCall
+	// shifts: what the condition reads is written on this port, or differs at
+	// either side, so that it and another one are not asked about one value.
+	shifts bool
 }
 
 type doingKey struct {
@@ -98,6 +102,7 @@ func (c *checker) doings(rules []*syntax.Require) map[doingKey][]doing {
 		}
 	}
 	done := map[doingKey][]doing{}
+	shifts := c.shiftingConditions()
 	for _, p := range c.policies {
 		c.judges(p, wanted, done)
 		for _, o := range p.obligations {
@@ -107,12 +112,59 @@ func (c *checker) doings(rules []*syntax.Require) map[doingKey][]doing {
 				}
 				for i, n := range o.calls {
 					key := doingKey{n, t.act.decl.Name}
-					done[key] = append(done[key], doing{p, o.ir.Edges[i].Cond, t})
+					done[key] = append(done[key], doing{p, o.ir.Edges[i].Cond, t, shifts[o]})
 				}
 			}
 		}
 	}
 	return done
+}
+
+// shiftingConditions gives the obligations whose conditions read what changes on
+// their port.
+func (c *checker) shiftingConditions() map[*obligation]bool {
+	ports := map[portKey][]*obligation{}
+	for _, p := range c.policies {
+		for _, o := range p.obligations {
+			ports[o.key] = append(ports[o.key], o)
+		}
+	}
+	out := map[*obligation]bool{}
+	for _, group := range ports {
+		for i, is := range shifting(group) {
+			if is {
+				out[group[i]] = true
+			}
+		}
+	}
+	return out
+}
+
+// leaveNothingOut reports whether every request meets one of the doings at
+// least.
+func (c *checker) leaveNothingOut(all []doing) bool {
+	const most = 8 // each more multiplies what has to be looked at
+	var rest *term // the requests that none so far is about
+	n := 0
+	for _, d := range all {
+		switch {
+		case d.counts() == "":
+			return true
+		case d.cond == nil || d.by.ir.Sample < 1 || d.shifts || n == most:
+			continue
+		}
+		n++
+		left := negate(c.terms[d.cond])
+		if rest == nil {
+			rest = left
+			continue
+		}
+		if excludes(rest, left) {
+			return true
+		}
+		rest = &term{op: opAnd, kind: kindBool, args: []*term{rest, left}, at: left.at}
+	}
+	return false
 }
 
 // judges adds the calls of a policy that allows: it judges every request on all
@@ -124,7 +176,7 @@ func (c *checker) judges(p *policy, wanted map[string]bool, done map[doingKey][]
 		}
 		for _, e := range p.edges {
 			key := doingKey{e.call, allowAction}
-			done[key] = append(done[key], doing{p, nil, t})
+			done[key] = append(done[key], doing{by: p, call: t})
 		}
 	}
 }
@@ -151,7 +203,7 @@ func (c *checker) require(r *syntax.Require, done map[doingKey][]doing) {
 	}
 	var lacks []*lack
 	for _, n := range calls {
-		missing := lacking(r, n, done)
+		missing := c.lacking(r, n, done)
 		if len(missing) == 0 {
 			continue
 		}
@@ -175,13 +227,12 @@ func (c *checker) require(r *syntax.Require, done map[doingKey][]doing) {
 
 // lacking gives the actions that the alternative which is nearest to hold on a
 // call lacks there; none when one holds.
-func lacking(r *syntax.Require, call int32, done map[doingKey][]doing) []string {
+func (c *checker) lacking(r *syntax.Require, call int32, done map[doingKey][]doing) []string {
 	var fewest []string
 	for i, all := range r.Any {
 		var missing []string
 		for _, name := range all {
-			does := func(d doing) bool { return d.counts() == "" }
-			if !slices.ContainsFunc(done[doingKey{call, name.Name}], does) && !slices.Contains(missing, name.Name) {
+			if !c.leaveNothingOut(done[doingKey{call, name.Name}]) && !slices.Contains(missing, name.Name) {
 				missing = append(missing, name.Name)
 			}
 		}

@@ -57,12 +57,20 @@ func (in *inputs) emit(ctx context.Context, l *layout.Layout, bag *diag.Bag) (*e
 func (in *inputs) check(bag *diag.Bag) (*graph.Graph, *ir.Program) {
 	g := graph.Load(in.graph, bag)
 	in.timings.mark("load the graph")
-	var files []*syntax.File
+	graphErrors, _ := bag.Count()
+	var files, whole []*syntax.File
 	for _, src := range in.policies {
+		before, _ := bag.Count()
 		files = append(files, syntax.Parse(src, bag))
+		if now, _ := bag.Count(); now == before {
+			whole = append(whole, files[len(files)-1])
+		}
 	}
 	in.timings.mark("parse the policies")
 	if bag.HasErrors() {
+		if graphErrors == 0 {
+			lang.CheckApart(whole, g, bag)
+		}
 		return g, nil
 	}
 	in.whatIf.apply(g)

@@ -60,6 +60,10 @@ policies no test touches. Exit status 1: a test failed, or the input has errors.
 			if err := report(io, bag, in.strict); err != nil {
 				return err
 			}
+			if only != "" && len(r.results) == 0 {
+				fmt.Fprintf(io.err, "--run %q matches the title of none of %s\n", only, count(r.skipped, "test"))
+				return errInput
+			}
 			if err := write(io.out, r); err != nil {
 				return err
 			}

@@ -116,6 +116,11 @@ func (b *Bag) Merge(other *Bag) {
 	}
 }
 
+// Keep leaves only the diagnostics that it is true of.
+func (b *Bag) Keep(is func(*Diagnostic) bool) {
+	b.list = slices.DeleteFunc(b.list, func(d *Diagnostic) bool { return !is(d) })
+}
+
 // HasErrors reports whether the phase that filled the bag may be followed by
 // another one.
 func (b *Bag) HasErrors() bool {

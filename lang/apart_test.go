@@ -1,0 +1,47 @@
+package lang
+
+import (
+	"slices"
+	"testing"
+
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/syntax"
+)
+
+// TestCheckApart: a whole file is checked beside one with a syntax error, and
+// nothing is said that the other's declarations might answer.
+func TestCheckApart(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       []diag.Code
+	}{
+		{"names of the other file", `
+			policy a { on $databases -> geo  timeout($short) }
+			@before(elsewhere)
+			policy b { on search -> geo  mine()  when { jwt.claims["sub"] == "x" } }
+			require r { on * -> geo  has mine }
+			test "t" { frontend -> checkout GET "/"  expect pass by elsewhere }
+			let unused = 5s`, nil},
+		{"own mistakes", `
+			policy a { on serch -> geo  timeout(5/s) }
+			policy b { on search -> geo  retry(attempt: 2)  when { request.heders["x"] == "1" } }
+			policy c { on cart -> redis-cart  set_header("x-a", "1") }
+			policy c { on search -> geo }`,
+			[]diag.Code{UnknownService, TypeMismatch, UnknownArgument, UnknownAttribute, WrongProtocol, DuplicateName}},
+		{"a value of the other file", `policy a { on search -> geo  timeout($rate) }`, nil},
+		{"needs what the other file may give", `
+			policy a { on * -> frontend  when { jwt.claims["sub"] == "x" }  deny() }
+			require r { on * -> payment  has access_log }`, nil},
+	} {
+		bag := &diag.Bag{}
+		f := syntax.Parse(diag.NewSource("p.adm", []byte(c.text)), bag)
+		CheckApart([]*syntax.File{f}, shop(t), bag)
+		var got []diag.Code
+		for _, d := range bag.All() {
+			got = append(got, d.Code)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v\n%s", c.name, got, c.want, textOf(bag.All()))
+		}
+	}
+}
