@@ -1,6 +1,8 @@
 package lang
 
 import (
+	"slices"
+
 	"admc.dev/admc/lang/ir"
 )
 
@@ -28,6 +30,14 @@ func (c *checker) reverseAllow(p *policy) {
 	}
 }
 
+// refusable are the calls on which an allow of the policy refuses some request.
+func (c *checker) refusable(p *policy) []liveEdge {
+	if !slices.ContainsFunc(p.calls, func(t *typedCall) bool { return t.act.decl.Name == allowAction }) {
+		return nil
+	}
+	return c.refused(p)
+}
+
 // refused gives the edges on which a policy's condition does not always hold, each
 // with the condition negated (nil: it never holds).
 func (c *checker) refused(p *policy) []liveEdge {
@@ -50,7 +60,7 @@ func (c *checker) refused(p *policy) []liveEdge {
 			}
 			cond = not
 		}
-		out = append(out, liveEdge{e, cond})
+		out = append(out, liveEdge{e, c.guarded(p, e, cond)})
 	}
 	return out
 }

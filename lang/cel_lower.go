@@ -1,6 +1,9 @@
 package lang
 
 import (
+	"regexp"
+	"strings"
+
 	exprpb "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
 
 	"admc.dev/admc/lang/ir"
@@ -19,6 +22,9 @@ type lowering struct{ last int64 }
 
 func (l *lowering) term(t *term) *exprpb.Expr {
 	if e := l.grpc(t); e != nil {
+		return e
+	}
+	if e := l.pathMember(t); e != nil {
 		return e
 	}
 	switch t.op {
@@ -88,6 +94,39 @@ func (l *lowering) header(of, name string) *exprpb.Expr {
 		l.call(opIn, key(), headers()),
 		l.call("_[_]", headers(), key()),
 		l.constant(stringValue("")))
+}
+
+// pathMember asks for a member of the baggage header: that it has one of some
+// values, or none of them. The header's lines are joined by commas, as its members
+// are. Several expressions keep each within Envoy's program size.
+func (l *lowering) pathMember(t *term) *exprpb.Expr {
+	if len(t.args) < 2 || t.args[0].attr != pathMember {
+		return nil
+	}
+	pattern := func(values []string) string {
+		const space = "[ \\t]*"
+		return "(^|,)" + space + regexp.QuoteMeta(t.args[0].key) + space + "=" + space + "(" + strings.Join(values, "|") + ")" + space + "($|[,;])"
+	}
+	var any []*exprpb.Expr
+	var values []string
+	flush := func() {
+		any = append(any, l.member(opMatches, l.header("request", ir.PathHeader), l.constant(stringValue(pattern(values)))))
+		values = nil
+	}
+	for _, v := range t.args[1:] {
+		more := append(values[:len(values):len(values)], regexp.QuoteMeta(v.val.str))
+		if size, err := programSize(pattern(more)); err != nil || size > maxProgramSize && len(values) > 0 {
+			flush()
+			more = []string{regexp.QuoteMeta(v.val.str)}
+		}
+		values = more
+	}
+	flush()
+	e := l.junction(opOr, any)
+	if t.op == opNe {
+		return l.call(opNot, e)
+	}
+	return e
 }
 
 func (l *lowering) has(t *term) *exprpb.Expr {

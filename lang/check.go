@@ -56,12 +56,20 @@ func (c *checker) check(files []*syntax.File) *ir.Program {
 			c.settle(p)
 		}
 	}
+	c.carry()
+	for _, p := range c.policies {
+		if !p.bad {
+			c.guard(p)
+			c.reverseAllow(p)
+		}
+	}
 	c.giveWay()
 	for _, p := range c.policies {
 		if !p.bad {
 			c.form(p)
 		}
 	}
+	c.stamp()
 	out := c.program()
 	c.requires(c.rules)
 	c.unusedLets()
@@ -89,7 +97,8 @@ type checker struct {
 	// matches are the calls of `on` items, by their text, in the order of ports.
 	matches map[string][]int32
 
-	ways *chains // of the graph; nil where no policy has a path
+	ways      *chains     // of the graph; nil where no policy has a path
+	carriages []*carriage // of what requests have to tell of their chains
 
 	testNodes []*syntax.Test // as declared
 
@@ -164,13 +173,14 @@ func (c *checker) program() *ir.Program {
 	out := &ir.Program{Actions: c.lib.decls()}
 	n := 0
 	for _, p := range c.policies {
-		n += len(p.obligations)
+		n += len(p.obligations) + len(p.stamps)
 	}
 	all := make([]*obligation, 0, n)
 	out.Obligations = make([]*ir.Obligation, 0, n)
 	for _, p := range c.policies {
 		out.Policies = append(out.Policies, p.ir)
 		all = append(all, p.obligations...)
+		all = append(all, p.stamps...)
 	}
 	for _, o := range all {
 		out.Obligations = append(out.Obligations, o.ir)

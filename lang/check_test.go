@@ -92,6 +92,21 @@ func (e expected) matches(d *diag.Diagnostic) bool {
 		strings.Contains(d.Message, e.message) && d.At.Text() == e.text
 }
 
+// graphOf is the graph that the first line of a program names, or the shop.
+func graphOf(t *testing.T, text string) *graph.Graph {
+	t.Helper()
+	first, _, _ := strings.Cut(text, "\n")
+	name, named := strings.CutPrefix(first, "// GRAPH ")
+	if !named {
+		return shop(t)
+	}
+	y, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loadGraph(t, name, y)
+}
+
 // TestErrors holds each file of testdata/errors to the expectations in it.
 func TestErrors(t *testing.T) {
 	files, _ := filepath.Glob("testdata/errors/*.adm")
@@ -104,15 +119,7 @@ func TestErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			g := shop(t)
-			if first, _, _ := strings.Cut(string(text), "\n"); strings.HasPrefix(first, "// GRAPH ") {
-				name := strings.TrimPrefix(first, "// GRAPH ")
-				y, err := os.ReadFile("testdata/" + name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				g = loadGraph(t, name, y)
-			}
+			g := graphOf(t, string(text))
 			want := expectations(t, string(text))
 			if len(want) == 0 {
 				t.Fatal("the file expects nothing")

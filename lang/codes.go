@@ -53,7 +53,10 @@ const (
 	RefusesNothing   diag.Code = "refuses-nothing"
 	PlaintextCallers diag.Code = "plaintext-callers"
 
-	PathTooLarge diag.Code = "path-too-large"
+	PathTooLarge   diag.Code = "path-too-large"
+	PathMixed      diag.Code = "path-mixed"
+	PathLost       diag.Code = "path-lost"
+	ForwardBaggage diag.Code = "forward-baggage"
 
 	NoExpectation diag.Code = "no-expectation"
 	UnknownCall   diag.Code = "unknown-call"

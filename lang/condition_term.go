@@ -132,7 +132,10 @@ func (t *term) substitute(facts map[string]value) *term {
 // readName names what an opRead or opHas looks at, as rules name it. All claims
 // are one: a provider gives them together.
 func (t *term) readName() string {
-	if t.attr.kind != kindMap || t.attr.name == "jwt.claims" {
+	switch {
+	case t.attr == pathMember:
+		return memberPart(t.key)
+	case t.attr.kind != kindMap || t.attr.name == "jwt.claims":
 		return t.attr.name
 	}
 	return t.attr.name + "[" + strconv.Quote(t.key) + "]"

@@ -23,6 +23,9 @@ type obligation struct {
 	reads   []string
 	readsID int32
 	class   *effectClass
+	// spares reports whether acting on a call that is not among them would change
+	// nothing there; nil: it would.
+	spares func(call int32) bool
 }
 
 // A liveEdge is a matched call on which the policy's condition is not false.
@@ -39,7 +42,6 @@ func (c *checker) settle(p *policy) {
 		return
 	}
 	p.live = live
-	c.reverseAllow(p)
 	if len(live) > 0 {
 		c.unusedArguments(p, live)
 	}
@@ -76,10 +78,10 @@ func (c *checker) obligations(w *verdicts, of part) {
 		}
 		ends := m.divide(of.acts, c.idx.planes[first])
 		if len(ends.one) > 0 {
-			m.oblige(w, of.name, ends.one, ends.oneIR, live[:n], false)
+			m.oblige(w, of.name, ends.one, ends.oneIR, live[:n], false, nil)
 		}
 		if len(ends.both) > 0 {
-			m.oblige(w, of.name, ends.both, ends.bothIR, live[:n], true)
+			m.oblige(w, of.name, ends.both, ends.bothIR, live[:n], true, nil)
 		}
 		live = live[n:]
 	}
@@ -130,14 +132,14 @@ func (m *maker) divide(acts []*typedCall, plane graph.Plane) *ends {
 	return e
 }
 
-func (m *maker) oblige(w *verdicts, name string, acts []*typedCall, actions []*ir.Action, edges []liveEdge, both bool) {
+func (m *maker) oblige(w *verdicts, name string, acts []*typedCall, actions []*ir.Action, edges []liveEdge, both bool, spares func(call int32) bool) {
 	call := w.c.g.Calls[edges[0].call]
 	m.forIR = append(m.forIR, ir.Obligation{
 		Policy: w.p.ir, Actions: actions, Receiver: call.To, Port: call.Port, PortName: call.PortName, Protocol: call.Protocol,
 		Both: both, Part: name,
 	})
 	m.obligations = append(m.obligations, obligation{
-		ir: &m.forIR[len(m.forIR)-1], policy: w.p, acts: acts, key: portKey{w.c.idx.to[edges[0].call], call.Port},
+		ir: &m.forIR[len(m.forIR)-1], policy: w.p, acts: acts, key: portKey{w.c.idx.to[edges[0].call], call.Port}, spares: spares,
 	})
 	o := &m.obligations[len(m.obligations)-1]
 	from := len(m.calls)

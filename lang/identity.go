@@ -37,12 +37,18 @@ func (v *verdicts) identity(o *obligation) {
 			if slices.ContainsFunc(g.Edges, func(e *ir.Edge) bool { return e.Call == v.c.g.Calls[n] }) {
 				continue
 			}
+			if o.spares != nil && o.spares(n) {
+				continue
+			}
 			if why := v.c.unproved(v.c.g.Calls[n].From); why != "" {
 				v.unknown(o, groups, v.c.g.Calls[n], why)
 				return
 			}
 			g.Not = append(g.Not, v.c.g.Calls[n].From)
 		}
+	}
+	if len(groups) == 1 && len(groups[0].Not) == 0 {
+		return // it would change nothing for the others
 	}
 	o.ir.Apart = groups
 }

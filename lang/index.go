@@ -87,6 +87,15 @@ func (x *index) placeByPort() []int32 {
 	return place
 }
 
+// ordered gives all calls in the order of receiver, port and sender.
+func (x *index) ordered() []int32 {
+	order := make([]int32, len(x.byPort))
+	for call, place := range x.byPort {
+		order[place] = int32(call)
+	}
+	return order
+}
+
 func baseName(s *graph.Service) string { return s.Name[strings.LastIndexByte(s.Name, '/')+1:] }
 
 // between gives the calls from one set to another, sorted.

@@ -38,7 +38,11 @@ var Epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // A Request is one request of a service (tcp: one connection).
 type Request struct {
-	Call         *graph.Call
+	Call *graph.Call
+	// Before are the calls for which this one is made, the first one first: each is
+	// of the service that the one before it calls. Headers are those of the first;
+	// the applications pass the baggage on. No policy acts on these calls.
+	Before       []*graph.Call
 	Method, Path string // "" on tcp
 	Host         string // "": the receiver's name
 	Headers      Headers
@@ -167,6 +171,10 @@ func (in *Interp) add(o *ir.Obligation, e *ir.Edge) {
 		}
 	}
 }
+
+// stamps reports whether the rule is no policy's own, but keeps what the path of
+// one is decided by.
+func (r *rule) stamps() bool { return r.obligation.Actions[0].Name() == ir.StampAction }
 
 // order sorts the actions and finds out when each policy is decided.
 func (c *interpreted) order() {

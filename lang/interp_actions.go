@@ -37,6 +37,7 @@ var deeds = map[string]deed{
 	"timeout":         {wrap: times},
 	"idle_timeout":    {wrap: times},
 	"retry":           {wrap: repeats},
+	ir.StampAction:    {request: stamps},
 }
 
 // CanInterpret reports the actions on the calls of tests of which the

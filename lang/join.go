@@ -189,7 +189,9 @@ func shifting(group []*obligation) []bool {
 	var written []string
 	for _, o := range group {
 		for _, t := range o.acts {
-			written = append(written, t.writes...)
+			if t.act != stampAction { // comes after all that is decided on its call
+				written = append(written, t.writes...)
+			}
 		}
 	}
 	differs := func(part string) bool { return sideDependent[part] || part == "request.time" }

@@ -52,6 +52,7 @@ func (t *tracker) chains(x *index, node int32) map[int32][]graph.Node {
 // A decider is what one policy wants to know of a tracker.
 type decider struct {
 	*tracker
+	policy  *policy
 	clauses []trackedClause
 	known   map[deciderKey]ir.PathVerdict
 }
@@ -166,7 +167,7 @@ func (c *checker) track(p *policy, clauses []*pathClause, known map[string]*trac
 		byKey[cl.pattern.key] = cl.pattern
 	}
 	slices.Sort(keys)
-	name := strings.Join(keys, "|") + "|" + string(yesByte(p.ir.FailClosed))
+	name := strings.Join(keys, "|")
 	t, ok := known[name]
 	if !ok {
 		var patterns []*pattern
@@ -183,7 +184,7 @@ func (c *checker) track(p *policy, clauses []*pathClause, known map[string]*trac
 	if t == nil {
 		return false
 	}
-	d := &decider{tracker: t, known: map[deciderKey]ir.PathVerdict{}}
+	d := &decider{tracker: t, policy: p, known: map[deciderKey]ir.PathVerdict{}}
 	for _, cl := range clauses {
 		i, _ := slices.BinarySearch(keys, cl.pattern.key)
 		d.clauses = append(d.clauses, trackedClause{cl.node.Except, i, cl.pattern.receivers()})
@@ -236,7 +237,6 @@ func (c *checker) pathEdges(p *policy) {
 		p.ir.Paths = append(p.ir.Paths, on)
 		if e.mixed = v == ir.Mixed; e.mixed {
 			on.Matching, on.Other = c.chainsOf(p, e.call)
-			c.mixed(p, e, on)
 		}
 		if v != ir.NoChain {
 			p.edges = append(p.edges, e)
@@ -277,12 +277,4 @@ func (c *checker) chainsOf(p *policy, call int32) (matching, other []graph.Node)
 		}
 	}
 	return matching, other
-}
-
-// mixed refuses a call of which only the request can tell whether its chain
-// matches.
-func (c *checker) mixed(p *policy, e matched, on *ir.PathCall) {
-	p.bad = true
-	c.notYet(e.by, "a path that only some of the chains with one last call match").
-		WithHint("%s matches, %s does not", ir.ChainText(on.Matching), ir.ChainText(on.Other))
 }

@@ -16,11 +16,13 @@ type chains struct {
 	// next and last are the services that a node calls and the nodes that call a
 	// service, each once, without itself.
 	next, last [][]int32
+	// carry is last, without the nodes that call over byte streams only.
+	carry [][]int32
 }
 
 func newChains(x *index) *chains {
 	n := len(x.nodes)
-	w := &chains{next: make([][]int32, n), last: make([][]int32, n)}
+	w := &chains{next: make([][]int32, n), last: make([][]int32, n), carry: make([][]int32, n)}
 	for call := range x.g.Calls { // sorted by sender, receiver and port
 		u, v := x.from[call], x.to[call]
 		if u == v || v >= x.services || len(w.next[u]) > 0 && w.next[u][len(w.next[u])-1] == v {
@@ -32,6 +34,16 @@ func newChains(x *index) *chains {
 		for _, v := range w.next[u] {
 			w.last[v] = append(w.last[v], int32(u))
 		}
+	}
+	for call := range x.g.Calls {
+		u, v := x.from[call], x.to[call]
+		if u != v && v < x.services && x.planes[call] != graph.TCP {
+			w.carry[v] = append(w.carry[v], u)
+		}
+	}
+	for v := range w.carry {
+		slices.Sort(w.carry[v])
+		w.carry[v] = slices.Compact(w.carry[v])
 	}
 	reached := make([]bool, n)
 	for i, node := range x.nodes {
@@ -55,4 +67,10 @@ func newChains(x *index) *chains {
 	}
 	slices.Sort(w.starts)
 	return w
+}
+
+// carries reports whether a request of u to v can carry a header.
+func (w *chains) carries(u, v int32) bool {
+	_, ok := slices.BinarySearch(w.carry[v], u)
+	return ok
 }

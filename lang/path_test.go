@@ -57,30 +57,48 @@ func newPathWorld(r *rand.Rand, plain bool) *pathWorld {
 	n := 3 + r.IntN(4)
 	var names, services []string
 	var y strings.Builder
-	y.WriteString("apiVersion: admc.dev/v1alpha1\nkind: ServiceGraph\nmetadata: {name: w, namespace: n}\nservices:\n")
+	y.WriteString("apiVersion: admc.dev/v1alpha1\nkind: ServiceGraph\nmetadata: {name: w, namespace: n}\n")
+	known := r.IntN(3) == 0
+	if known {
+		y.WriteString("identity: addresses\n")
+	}
+	y.WriteString("services:\n")
 	for i := range n {
 		name := string(rune('a' + i))
 		services = append(services, name)
 		starts, protocol := "", "http"
+		if known {
+			starts = fmt.Sprintf("addresses: [10.0.%d.0/24], ", i)
+		}
 		switch r.IntN(6) {
 		case 0:
-			starts = "starts: true, "
+			starts += "starts: true, "
 		case 1:
 			if !plain {
 				protocol = "tcp"
 			}
 		}
-		fmt.Fprintf(&y, "  %s: {%sports: [{port: 80, protocol: %s}]}\n", name, starts, protocol)
+		fmt.Fprintf(&y, "  %s: {%sports: [{port: 80, protocol: %s}, {port: 81, protocol: http}]}\n", name, starts, protocol)
 	}
 	y.WriteString("externals:\n  out: {}\n  both: {host: both.example.com, port: 443, protocol: http}\n")
 	names = append(slices.Clone(services), "out", "both")
-	y.WriteString("calls:\n  - {from: out, to: a}\n")
+	// Where externals share a port with services no receiver can tell them apart.
+	outside := 80 + r.IntN(4)
+	outside = min(outside, 81)
+	fmt.Fprintf(&y, "calls:\n  - {from: out, to: a, port: %d}\n", outside)
 	for _, from := range names {
 		for _, to := range append(slices.Clone(services), "both") {
 			if (from == "out" || from == "both") && (to == "both" || r.IntN(3) > 0) || from == "out" && to == "a" || r.IntN(5) > 1 {
 				continue
 			}
-			fmt.Fprintf(&y, "  - {from: %s, to: %s}\n", from, to)
+			switch {
+			case to == "both":
+				fmt.Fprintf(&y, "  - {from: %s, to: both}\n", from)
+			case from == "out" || from == "both":
+				fmt.Fprintf(&y, "  - {from: %s, to: %s, port: %d}\n", from, to, outside)
+			default:
+				fmt.Fprintf(&y, "  - {from: %s, to: %s, port: 80}\n", from, to)
+			}
 		}
 	}
 	w.graph = y.String()
@@ -300,4 +318,88 @@ func BenchmarkCheckPaths(b *testing.B) {
 	for b.Loop() {
 		Check([]*syntax.File{f}, g, &diag.Bag{})
 	}
+}
+
+// TestPathsAtRunTime sends a request over every chain of random graphs, up to a
+// length, through the interpreter: the policy acts on exactly those whose chain
+// matches, by what the stamps make of the header on the way, whatever an external
+// client writes into it.
+func TestPathsAtRunTime(t *testing.T) {
+	done, mixed, stamps, refused := 0, 0, 0, map[diag.Code]int{}
+	for seed := range uint64(3000) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		w := newPathWorld(r, seed%4 > 0)
+		g := loadGraph(t, "w.yaml", []byte(w.graph))
+		prog, bag := checkText(g, w.policy)
+		if bag.HasErrors() {
+			for _, d := range bag.All() {
+				if d.Severity == diag.Error {
+					refused[d.Code]++
+				}
+			}
+			continue
+		}
+		done++
+		for _, o := range prog.Obligations {
+			if o.Actions[0].Name() == ir.StampAction {
+				stamps++
+			}
+			for _, e := range o.Edges {
+				if e.Cond != nil {
+					mixed++
+				}
+			}
+		}
+		// Wherever stamps may stand, the outcome is one: those that may be at the
+		// receiver act there on whoever calls.
+		in, received := NewInterp(prog), NewInterp(atReceivers(g, prog))
+		enumerate(g, 6, func(nodes []graph.Node) {
+			chain := nodeNames(nodes)
+			var calls []*graph.Call
+			for i := range len(nodes) - 1 {
+				for _, c := range g.CallsFrom(nodes[i]) {
+					if c.To == nodes[i+1] {
+						calls = append(calls, c)
+					}
+				}
+			}
+			headers := Headers{}
+			if _, external := nodes[0].(*graph.External); external {
+				headers[ir.PathHeader] = []string{fmt.Sprintf("k=v,admc-path.p=%d", r.IntN(3))}
+			}
+			for _, in := range []*Interp{in, received} {
+				res := in.Run(&Request{Call: calls[len(calls)-1], Before: calls[:len(calls)-1], Method: "GET", Path: "/", Headers: headers})[0]
+				if got, want := res.By == "p", w.matches(chain); got != want {
+					t.Fatalf("seed %d: %v: denied is %v, matches is %v (at receivers: %v)\n%s%s%s", seed, chain, got, want, in == received, w.graph, w.policy, listing(prog, bag))
+				}
+			}
+		})
+	}
+	t.Logf("%d programs, %d decisions at run time, %d stamps; refused: %v", done, mixed, stamps, refused)
+	if done < 1500 || mixed < 500 || stamps < 500 {
+		t.Errorf("only %d programs, %d decisions at run time, %d stamps", done, mixed, stamps)
+	}
+}
+
+// atReceivers gives the stamps that may be at the receiver every call into their
+// port, but for its own to itself, which never comes in, and those of callers that
+// the receiver knows.
+func atReceivers(g *graph.Graph, prog *ir.Program) *ir.Program {
+	out := *prog
+	out.Obligations = nil
+	for _, o := range prog.Obligations {
+		if o.Actions[0].Name() == ir.StampAction && o.May&ir.Ingress != 0 {
+			all := *o
+			all.Edges = nil
+			for _, c := range g.CallsTo(o.Receiver) {
+				apart := len(o.Apart) > 0 && slices.Contains(o.Apart[0].Not, c.From)
+				if c.Port == o.Port && c.From != c.To && !apart {
+					all.Edges = append(all.Edges, &ir.Edge{Sender: c.From, Call: c})
+				}
+			}
+			o = &all
+		}
+		out.Obligations = append(out.Obligations, o)
+	}
+	return &out
 }

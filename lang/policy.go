@@ -30,6 +30,9 @@ type policy struct {
 	narrowed bool       // it has `on` beside its paths
 
 	obligations []*obligation
+	stamps      []*obligation   // what its paths need at other calls
+	guards      map[int32]*term // by call: that a chain matches its paths
+	guarding    map[guardKey]foldResult
 
 	priority  int64
 	live      []liveEdge                      // on which the condition is not false

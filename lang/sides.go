@@ -226,7 +226,11 @@ func (v *verdicts) reportStuck(s *stuckAt) {
 	} else {
 		where = "either end of " + where
 	}
-	d := v.c.bag.Errorf(o.Policy.At, NoSide, "policy %s can't be enforced at %s", o.Policy.Name, where)
+	what := "policy"
+	if s.first.acts[0].act == stampAction {
+		what = "the stamp of policy"
+	}
+	d := v.c.bag.Errorf(o.Policy.At, NoSide, "%s %s can't be enforced at %s", what, o.Policy.Name, where)
 	for _, r := range o.Reasons {
 		d.WithNote(r.At, "not at %s: %s", r.Excludes, r.Text)
 	}

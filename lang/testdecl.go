@@ -47,11 +47,12 @@ func (c *checker) tests(nodes []*syntax.Test) []*ir.Test {
 // request types one request; nil when it is wrong, which is then reported.
 func (c *checker) request(n *syntax.Request) *ir.TestRequest {
 	before, _ := c.bag.Count()
-	call := c.requestCall(n)
-	if call == nil {
+	calls := c.requestCalls(n)
+	if calls == nil {
 		return nil
 	}
-	r := &ir.TestRequest{Call: call, Times: 1, At: n.From.At.To(n.To.At)}
+	call := calls[len(calls)-1]
+	r := &ir.TestRequest{Call: call, Before: calls[:len(calls)-1], Times: 1, At: n.From.At.To(n.To.At)}
 	if n.Times != nil {
 		if r.Times = int(min(n.Times.Int, maxTimes+1)); r.Times > maxTimes {
 			c.bag.Errorf(n.Times.At, BadValue, "a test sends at most %d requests at once", maxTimes)
@@ -75,22 +76,52 @@ func (c *checker) request(n *syntax.Request) *ir.TestRequest {
 	return r
 }
 
-// requestCall finds the call that a request goes over; nil when the graph has
-// none, or several and nothing says which.
-func (c *checker) requestCall(n *syntax.Request) *graph.Call {
-	from, ok1 := c.named(&syntax.Glob{Base: n.From.Base, Pattern: n.From.Name})
-	to, ok2 := c.named(&syntax.Glob{Base: n.To.Base, Pattern: n.To.Name})
-	var protocols map[graph.Protocol]bool
-	ok3 := true
-	if n.Protocol != nil {
-		protocols, ok3 = c.protocols([]syntax.Ident{*n.Protocol})
+// requestCalls finds the calls of a request: its own is the last one, and the
+// others those for which it is made. nil when there is something wrong.
+func (c *checker) requestCalls(n *syntax.Request) []*graph.Call {
+	names := append(append([]syntax.Ident{n.From}, n.Via...), n.To)
+	nodes, ok := make([]int32, len(names)), true
+	for i, id := range names {
+		node, good := c.named(&syntax.Glob{Base: id.Base, Pattern: id.Name})
+		nodes[i], ok = node, ok && good
+		if good && node >= c.idx.services && i > 0 && i+1 < len(names) {
+			c.bag.Errorf(id.At, BadRequest, "%s is outside the mesh, where a chain of calls ends", id.Name).
+				WithHint("what it calls is another chain, which begins there")
+			ok = false
+		}
 	}
-	if !ok1 || !ok2 || !ok3 {
+	var protocols map[graph.Protocol]bool
+	if n.Protocol != nil {
+		var good bool
+		protocols, good = c.protocols([]syntax.Ident{*n.Protocol})
+		ok = ok && good
+	}
+	if !ok {
 		return nil
 	}
+	var calls []*graph.Call
+	for i := range len(names) - 1 {
+		last := i+2 == len(names)
+		var fit map[graph.Protocol]bool
+		if last {
+			fit = protocols
+		}
+		call := c.requestCall(names[i], names[i+1], nodes[i], nodes[i+1], n.Protocol, fit, last)
+		if call == nil {
+			return nil
+		}
+		calls = append(calls, call)
+	}
+	return calls
+}
+
+// requestCall finds one call of a request; nil when the graph has none, or
+// several and nothing says which. Of those on the way any carries what the others
+// do, but for byte streams.
+func (c *checker) requestCall(from, to syntax.Ident, u, v int32, protocol *syntax.Ident, protocols map[graph.Protocol]bool, last bool) *graph.Call {
 	var all, fit []*graph.Call
-	for _, call := range c.g.CallsFrom(c.idx.nodes[from]) {
-		if call.To != c.idx.nodes[to] {
+	for _, call := range c.g.CallsFrom(c.idx.nodes[u]) {
+		if call.To != c.idx.nodes[v] {
 			continue
 		}
 		all = append(all, call)
@@ -98,23 +129,28 @@ func (c *checker) requestCall(n *syntax.Request) *graph.Call {
 			fit = append(fit, call)
 		}
 	}
-	at := n.From.At.To(n.To.At)
+	if !last {
+		slices.SortStableFunc(fit, func(a, b *graph.Call) int {
+			return boolRank(a.Protocol.Plane() == graph.TCP) - boolRank(b.Protocol.Plane() == graph.TCP)
+		})
+	}
+	at := from.At.To(to.At)
 	switch {
-	case len(fit) == 1:
+	case len(fit) == 1 || len(fit) > 1 && !last:
 		return fit[0]
 	case len(all) == 0:
-		d := c.bag.Errorf(at, UnknownCall, "the graph has no call %s -> %s", n.From.Name, n.To.Name)
-		if len(c.g.CallsFrom(c.idx.nodes[from])) > 0 {
-			d.WithHint("%s calls %s", n.From.Name, c.callees(from))
+		d := c.bag.Errorf(at, UnknownCall, "the graph has no call %s -> %s", from.Name, to.Name)
+		if len(c.g.CallsFrom(c.idx.nodes[u])) > 0 {
+			d.WithHint("%s calls %s", from.Name, c.callees(u))
 		} else {
-			d.WithHint("%s calls nothing", n.From.Name)
+			d.WithHint("%s calls nothing", from.Name)
 		}
 	case len(fit) == 0:
-		c.bag.Errorf(n.Protocol.At, UnknownCall, "no call %s -> %s is %s", n.From.Name, n.To.Name, n.Protocol.Name).
+		c.bag.Errorf(protocol.At, UnknownCall, "no call %s -> %s is %s", from.Name, to.Name, protocol.Name).
 			WithHint("there is %s", callTexts(all))
 	default:
-		c.bag.Errorf(at, AmbiguousCall, "%s calls %s on several ports", n.From.Name, n.To.Name).
-			WithHint("a protocol tells them apart (%s -> %s : http) where they have different ones; there is %s", n.From.Name, n.To.Name, callTexts(fit))
+		c.bag.Errorf(at, AmbiguousCall, "%s calls %s on several ports", from.Name, to.Name).
+			WithHint("a protocol tells them apart (%s -> %s : http) where they have different ones; there is %s", from.Name, to.Name, callTexts(fit))
 	}
 	return nil
 }

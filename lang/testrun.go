@@ -69,7 +69,7 @@ func (in *Interp) send(r *ir.TestRequest) []*Result {
 	requests := make([]*Request, r.Times)
 	for i := range requests {
 		at := start + time.Duration(float64(r.Within)*float64(i)/float64(r.Times))
-		requests[i] = &Request{Call: r.Call, Method: r.Method, Path: r.Path, Host: host, Headers: headers, At: at}
+		requests[i] = &Request{Call: r.Call, Before: r.Before, Method: r.Method, Path: r.Path, Host: host, Headers: headers, At: at}
 	}
 	results := in.Run(requests...)
 	if end := start + r.Within; end > in.Clock() {
@@ -121,7 +121,7 @@ func (in *Interp) idle(policy string, r *ir.TestRequest, res *Result) string {
 	if on := in.calls[r.Call]; on != nil {
 		rules = on.rules
 	}
-	i := slices.IndexFunc(rules, func(r *rule) bool { return r.policy.Name == policy })
+	i := slices.IndexFunc(rules, func(r *rule) bool { return r.policy.Name == policy && !r.stamps() })
 	switch {
 	case i < 0:
 		return fmt.Sprintf("%s is not for this call", policy)

@@ -26,8 +26,7 @@ func TestTests(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			g := shop(t)
-			p, bag := checkText(g, string(text))
+			p, bag := checkText(graphOf(t, string(text)), string(text))
 			if bag.HasErrors() || len(p.Tests) == 0 {
 				t.Fatalf("%d tests\n%s", len(p.Tests), textOf(bag.All()))
 			}

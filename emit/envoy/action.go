@@ -1,5 +1,7 @@
 package envoy
 
+import "admc.dev/admc/lang/ir"
+
 // A lowering turns one action into configuration. A nil function: Envoy has no
 // way to do the action on that plane.
 type lowering struct {
@@ -39,6 +41,7 @@ var lowerings = map[string]*lowering{
 	"jwt":             {http: jwtHTTP, writes: jwtWrites, peek: jwtPeek},
 	"access_log":      {http: accessLogHTTP, tcp: accessLogTCP},
 	"metric":          {http: metricHTTP, tcp: metricTCP},
+	ir.StampAction:    {http: stampHTTP, writes: stampWritten, commutes: always},
 }
 
 func always(*call, *call) bool { return true }

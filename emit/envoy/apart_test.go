@@ -43,7 +43,7 @@ func otherSaw(name, path string, header ...string) func(*testing.T, probe) strin
 			t.Fatal(err)
 		}
 		for k, v := range pairs(header) {
-			r.Header.Set(k, v)
+			r.Header[http.CanonicalHeaderKey(k)] = v
 		}
 		a, err := c.Do(r)
 		if err != nil {

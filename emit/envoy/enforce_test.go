@@ -71,7 +71,7 @@ func TestEnforcement(t *testing.T) {
 	}
 	var places []*place
 	next := 20000
-	for _, r := range slices.Concat(rows, wrapped, observed, apart) {
+	for _, r := range slices.Concat(rows, wrapped, observed, apart, pathRows) {
 		for _, side := range []ir.Side{ir.Ingress, ir.Egress} {
 			if r.sides&side == 0 {
 				continue
@@ -180,10 +180,10 @@ func summary(a httpAnswer) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", a.status, a.body))
 }
 
-func pairs(list []string) map[string]string {
-	m := map[string]string{}
+func pairs(list []string) map[string][]string {
+	m := map[string][]string{}
 	for i := 0; i < len(list); i += 2 {
-		m[list[i]] = list[i+1]
+		m[list[i]] = append(m[list[i]], list[i+1])
 	}
 	return m
 }

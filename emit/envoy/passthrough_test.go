@@ -77,7 +77,7 @@ func TestPassThrough(t *testing.T) {
 		same(c.name, rawPort, func(address string) string { return rawExchange(client, address, c.request, c.more, false) })
 	}
 	same("HTTP/2 on the same port", webPort, func(address string) string {
-		a := httpRequest{n: client, address: address, path: "/x?y=1", h2: true, body: "body", method: "POST", header: map[string]string{"x-a": "1"}}.do()
+		a := httpRequest{n: client, address: address, path: "/x?y=1", h2: true, body: "body", method: "POST", header: map[string][]string{"x-a": {"1"}}}.do()
 		return fmt.Sprint(a.status, a.seen, a.err)
 	})
 	same("an answer slower than Envoy's default", webPort, func(address string) string {
@@ -89,9 +89,9 @@ func TestPassThrough(t *testing.T) {
 		return fmt.Sprint(a.status, len(a.seen.Body), a.err)
 	})
 	same("large headers", webPort, func(address string) string {
-		h := map[string]string{}
+		h := map[string][]string{}
 		for i := range 300 {
-			h[fmt.Sprintf("x-many-%d", i)] = strings.Repeat("v", 1000)
+			h[fmt.Sprintf("x-many-%d", i)] = []string{strings.Repeat("v", 1000)}
 		}
 		a := httpRequest{n: client, address: address, path: "/", header: h}.do()
 		a.seen.Header.Del("Connection")

@@ -179,7 +179,7 @@ type httpRequest struct {
 	address string
 	method  string // "": GET
 	path    string
-	header  map[string]string
+	header  map[string][]string
 	h2      bool
 	body    string
 	limit   time.Duration // 0: 20 s
@@ -210,8 +210,10 @@ func (r httpRequest) do() httpAnswer {
 	if err != nil {
 		return httpAnswer{err: err}
 	}
-	for k, v := range r.header {
-		req.Header.Set(k, v)
+	for k, lines := range r.header {
+		for _, v := range lines {
+			req.Header.Add(k, v)
+		}
 	}
 	start := time.Now()
 	resp, err := (&http.Client{Transport: tr, Timeout: r.limit,

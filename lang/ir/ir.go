@@ -204,6 +204,15 @@ type Condition struct {
 	At    diag.Span
 }
 
+// StampAction is the name of the action of obligations that the checker makes for
+// paths. It keeps one member of the PathHeader (W3C Baggage) of a request:
+// "member" is its key, "to" a map from values to values, where "" is the absent
+// member and values that are no keys are as "".
+const (
+	StampAction = "stamp"
+	PathHeader  = "baggage"
+)
+
 // Where a Condition looks for the claims of a token: under this key of the
 // dynamic metadata of Envoy's jwt_authn filter. Every provider of that filter
 // has to name the key as its payload_in_metadata.

@@ -18,9 +18,10 @@ type Test struct {
 // evenly over Within, with what is expected of them.
 type TestRequest struct {
 	Call         *graph.Call
-	Method, Path string   // "" on tcp
-	Headers      []Header // in the order written, names in lower case
-	Times        int      // at least 1
+	Before       []*graph.Call // for which the call is made, the first one first
+	Method, Path string        // "" on tcp
+	Headers      []Header      // in the order written, names in lower case
+	Times        int           // at least 1
 	Within       time.Duration
 	Expects      []*Expect
 	At           diag.Span // FROM -> TO

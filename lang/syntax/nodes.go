@@ -310,15 +310,17 @@ type Test struct {
 	Tail     []Comment
 }
 
-// Request = name "->" name [ ":" Protocol ] [ ident string [ Map ] ]
+// Request = name "->" name { "->" name } [ ":" Protocol ] [ ident string [ Map ] ]
 // [ "x" int [ "within" duration ] ] .
 //
 // A Request's span covers its expectations.
 type Request struct {
 	Base
 	Comments
-	From, To Ident
-	Protocol *Ident
+	From     Ident
+	Via      []Ident // between From and To: the calls for which the last one is made
+	To       Ident
+	Protocol *Ident // of the last call
 	Method   *Ident
 	Path     *Literal
 	Headers  *MapLit

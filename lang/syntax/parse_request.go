@@ -44,7 +44,7 @@ func (p *parser) atTestLine() bool {
 	return p.tok.first && p.tok.kind == tokWord && (p.tok.text == "expect" || p.peek().kind == tokArrow)
 }
 
-// request reads name "->" name [ ":" Protocol ] [ ident string [ Map ] ]
+// request reads name "->" name { "->" name } [ ":" Protocol ] [ ident string [ Map ] ]
 // [ "x" int [ "within" duration ] ] .
 func (p *parser) request() *Request {
 	r := &Request{Comments: p.commentsAt()}
@@ -52,6 +52,11 @@ func (p *parser) request() *Request {
 	r.From = p.serviceName()
 	p.edgeArrow()
 	r.To = p.serviceName()
+	for (p.tok.kind == tokArrow || p.tok.kind == tokMany) && !p.failed {
+		p.edgeArrow()
+		r.Via = append(r.Via, r.To)
+		r.To = p.serviceName()
+	}
 	if p.got(tokColon) {
 		id := p.protocol()
 		r.Protocol = &id

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -292,9 +293,11 @@ func (p *printer) testLine(n Node) {
 
 func (p *printer) request(r *Request) {
 	p.leaf(r.From, r.From.Name)
-	p.glue(" ->")
-	p.space = true
-	p.leaf(r.To, r.To.Name)
+	for _, id := range append(slices.Clone(r.Via), r.To) {
+		p.glue(" ->")
+		p.space = true
+		p.leaf(id, id.Name)
+	}
 	if r.Protocol != nil {
 		p.glue(" :")
 		p.space = true

@@ -1,0 +1,228 @@
+package lang
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
+)
+
+// What is carried is kept true by stamps: on each call into a node that needs the
+// member, where it does not come out right by itself, an ADM at either end writes
+// it, changes it or takes it off. Calls from externals always have one, so that
+// no client can write the member itself; a member that has become meaningless is
+// taken off before it can come to where it would be read.
+//
+// A stamp acts after all that policies do on its call, so that decisions there
+// see what the caller sent. Each is an obligation, placed like any other.
+
+// stampAction is what stamps do. No program can call it.
+var stampAction = &action{decl: &ir.ActionDecl{
+	Name:   ir.StampAction,
+	Doc:    "Keeps the member of the baggage header by which a path is decided.",
+	Phase:  ir.Observe,
+	Params: []ir.Param{{Name: "member", Type: "string"}, {Name: "to", Type: "map<string>"}},
+	Cost:   5,
+	Sides:  map[graph.Plane]ir.DeclSide{graph.HTTP: ir.Either, graph.GRPC: ir.Either},
+}}
+
+// memberPart is the member as a part of a message: of the baggage header, so that
+// whoever writes that writes the member.
+func memberPart(member string) string {
+	return fmt.Sprintf("request.headers[%q][%q]", ir.PathHeader, member)
+}
+
+// A restamp says what becomes of the values of a member; "" is none. Values that
+// it doesn't name are as none.
+type restamp map[string]string
+
+func (r restamp) of(value string) string {
+	if to, ok := r[value]; ok {
+		return to
+	}
+	return r[""]
+}
+
+func (r restamp) values() []string {
+	var out []string
+	for v := range r {
+		out = append(out, v)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// key is the same for equal ones.
+func (r restamp) key() string {
+	var b strings.Builder
+	for _, v := range r.values() {
+		fmt.Fprintf(&b, "%s>%s ", v, r[v])
+	}
+	return b.String()
+}
+
+func (r restamp) args(member string) map[string]ir.Value {
+	to := ir.Value{Kind: ir.Map}
+	for _, v := range r.values() {
+		to.Map = append(to.Map, ir.Entry{Key: v, Value: ir.Value{Kind: ir.String, Str: r[v]}})
+	}
+	return map[string]ir.Value{"member": {Kind: ir.String, Str: member}, "to": to}
+}
+
+func memberValue(v int32) string {
+	if v == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(v))
+}
+
+// restamp is what a call from u to v has to do; nil: nothing.
+func (k *carriage) restamp(u, v int32) restamp {
+	switch {
+	case k.needs(v) && k.needs(u) && u < k.x.services:
+		same, one := true, true
+		first := k.values[v][k.after(u, 0, v)]
+		for i, from := range k.values[u] {
+			to := k.values[v][k.after(u, i, v)]
+			same, one = same && from == to, one && to == first
+		}
+		switch {
+		case same:
+			return nil
+		case one: // whatever came
+			return restamp{"": memberValue(first)}
+		}
+		r := restamp{}
+		for i, from := range k.values[u] {
+			r[memberValue(from)] = memberValue(k.values[v][k.after(u, i, v)])
+		}
+		return r
+	case k.needs(v):
+		to := k.values[v][k.after(u, 0, v)]
+		if to == 0 && !k.sends(u) {
+			return nil
+		}
+		return restamp{"": memberValue(to)}
+	case k.leaks[v] && k.sends(u):
+		return restamp{"": ""}
+	}
+	return nil
+}
+
+// spares reports whether a stamp changes nothing on a call that it is not for, if
+// it acts on what comes in there.
+func (k *carriage) spares(r restamp, u, v int32) bool {
+	if u == v {
+		return true // a pod's call to its own address never comes in
+	}
+	sent, any := k.sent(u)
+	if any {
+		return false
+	}
+	own := k.restamp(u, v)
+	for _, value := range append([]int32{0}, sent...) {
+		text := memberValue(value)
+		if r.of(text) != text || own != nil && r.of(own.of(text)) != own.of(text) {
+			return false
+		}
+	}
+	return true
+}
+
+// stamps makes the obligations of a carriage.
+func (k *carriage) stamps(c *checker, number, rank int) []*obligation {
+	p := &policy{number: number, node: k.owner.node, ir: &ir.Policy{
+		Name: k.owner.ir.Name, At: k.owner.ir.At, Sample: 1, Doc: k.owner.ir.Doc,
+		// What one policy decides closed must not be decided by a proxy that is dead.
+		FailClosed: slices.ContainsFunc(k.decisions, func(d decision) bool { return d.policy.ir.FailClosed }),
+	}}
+	part := memberPart(k.member)
+	verdict := &verdicts{c: c, p: p}
+	type group struct {
+		restamp
+		edges []liveEdge
+	}
+	for order := c.idx.ordered(); len(order) > 0; {
+		key := portKey{c.idx.to[order[0]], c.g.Calls[order[0]].Port}
+		n := len(c.idx.callers[key])
+		if key.node >= c.idx.services || !k.needs(key.node) && !k.leaks[key.node] || c.idx.planes[order[0]] == graph.TCP {
+			order = order[n:]
+			continue
+		}
+		var groups []*group
+		for _, call := range order[:n] {
+			u := c.idx.from[call]
+			if u == key.node {
+				continue
+			}
+			r := k.restamp(u, key.node)
+			if r == nil {
+				continue
+			}
+			i := slices.IndexFunc(groups, func(g *group) bool { return g.key() == r.key() })
+			if i < 0 {
+				i = len(groups)
+				groups = append(groups, &group{restamp: r})
+			}
+			groups[i].edges = append(groups[i].edges, liveEdge{matched: matched{call: call}})
+		}
+		for i, g := range groups {
+			t := &typedCall{act: stampAction, ir: &ir.Action{Decl: stampAction.decl, Args: g.args(k.member), At: k.owner.pathAt(), Rank: rank},
+				writes: []string{part}}
+			if len(g.restamp) > 1 {
+				t.reads = []string{part}
+			}
+			name := ir.StampAction
+			if i > 0 {
+				name = fmt.Sprintf("%s-%d", name, i+1)
+			}
+			m := maker{ends: map[graph.Plane]*ends{}, reads: map[*ir.Condition][]string{}}
+			m.oblige(verdict, name, []*typedCall{t}, []*ir.Action{t.ir}, g.edges, false, func(left int32) bool {
+				return k.spares(g.restamp, c.idx.from[left], key.node)
+			})
+		}
+		order = order[n:]
+	}
+	verdict.report()
+	return p.obligations
+}
+
+// A decision's condition: that the member says one of the classes that match.
+
+// pathMember is what conditions read of the member; no program can.
+var pathMember = &attribute{name: pathAttribute, kind: kindMap, planes: messages}
+
+const pathAttribute = "request.baggage"
+
+// guard is the condition under which the chain of a call matches the policy's
+// paths.
+func (k *carriage) guard(d *decider, u, v int32, at diag.Span) *term {
+	var yes, no []*term
+	bare := false // without the member it matches
+	told := map[int32]bool{}
+	for i := range k.list(u) {
+		value, matches := k.values[u][i], d.matches(k.state(u, i), v)
+		switch {
+		case told[value]:
+		case value == 0:
+			bare = matches
+		case matches:
+			yes = append(yes, literal(stringValue(memberValue(value))))
+		default:
+			no = append(no, literal(stringValue(memberValue(value))))
+		}
+		told[value] = true
+	}
+	read := &term{op: opRead, kind: kindString, attr: pathMember, key: k.member, at: at}
+	one := func(values []*term) *term {
+		return simplify(&term{op: opIn, kind: kindBool, args: append([]*term{read}, values...), at: at})
+	}
+	if bare {
+		return negate(one(no))
+	}
+	return one(yes)
+}
