@@ -21,23 +21,27 @@ type deed struct {
 
 // deeds is every action that the interpreter knows.
 var deeds = map[string]deed{
-	"deny":            {request: denies},
-	"allow":           {request: refuses},
-	"jwt":             {request: authenticates, claims: tokenClaims},
-	"rate_limit":      {request: limits},
-	"set_header":      {request: onRequest(setsHeader), response: onResponse(setsHeader)},
-	"append_header":   {request: onRequest(appendsHeader), response: onResponse(appendsHeader)},
-	"remove_header":   {request: onRequest(removesHeader), response: onResponse(removesHeader)},
-	"route":           {request: routes},
-	"split":           {request: splits},
-	"fault":           {request: faults},
-	"connect_timeout": {request: connects},
-	"access_log":      {response: logs},
-	"metric":          {response: counts},
-	"timeout":         {wrap: times},
-	"idle_timeout":    {wrap: times},
-	"retry":           {wrap: repeats},
-	ir.StampAction:    {request: stamps},
+	"deny":              {request: denies},
+	"allow":             {request: refuses},
+	"jwt":               {request: authenticates, claims: tokenClaims},
+	"rate_limit":        {request: limits},
+	"set_header":        {request: onRequest(setsHeader), response: onResponse(setsHeader)},
+	"append_header":     {request: onRequest(appendsHeader), response: onResponse(appendsHeader)},
+	"remove_header":     {request: onRequest(removesHeader), response: onResponse(removesHeader)},
+	"route":             {request: routes},
+	"split":             {request: splits},
+	"fault":             {request: faults},
+	"mirror":            {request: mirrors},
+	"lb":                {request: chooses},
+	"connect_timeout":   {request: connects},
+	"access_log":        {response: logs},
+	"metric":            {response: counts},
+	"timeout":           {wrap: times},
+	"idle_timeout":      {wrap: times},
+	"retry":             {wrap: repeats},
+	ir.StampAction:      {request: stamps},
+	"hedge":             {wrap: hedges},
+	"outlier_detection": {wrap: watches},
 }
 
 // CanInterpret reports the actions on the calls of tests of which the
@@ -186,6 +190,16 @@ func splits(a *attempt, c *act) {
 	a.choose(c, weights[len(weights)-1].Key)
 }
 
+// mirrors draws as splits does. Nothing that a test can see hangs on the copy.
+func mirrors(a *attempt, c *act) {
+	if share := c.Args["share"].Float; share >= 1 || drawn(c.rule.policy.Name+"/mirror", share, a.drawID()) {
+		a.acts(c, "", "sent a copy to version %s", c.Args["version"].Str)
+	}
+}
+
+// chooses has no choice: each service has one pod in a test.
+func chooses(a *attempt, c *act) { a.acts(c, "", "chose a pod by %s", c.Args["policy"].Str) }
+
 // drawID is what draws are made by that a proxy makes at random. A request
 // without an id of its own has one for this, which nobody else sees.
 func (a *attempt) drawID() string {
@@ -240,6 +254,11 @@ func times(x *exchange, c *act) {
 		x.bounded(c, after)
 	}
 }
+
+// hedges has no second request to make where the first is answered at once.
+func hedges(x *exchange, c *act) { x.note(c, "", "would hedge it after %s", c.Args["after"].Dur) }
+
+func watches(x *exchange, c *act) { x.note(c, "", "watches the pod that it goes to") }
 
 func repeats(x *exchange, c *act) {
 	x.retry, x.left = c, int(c.Args["attempts"].Int)

@@ -10,6 +10,8 @@ type lowering struct {
 	// routed names what the action decides by the choice of the route, of which
 	// one request can have only one; "": it does not act there.
 	routed string
+	// several of what is routed can hold for one request.
+	several bool
 	// wrapper: stands outside everything that acts on the edge.
 	wrapper bool
 	// writes gives the parts of the request that the action changes, as
@@ -25,23 +27,27 @@ type lowering struct {
 
 // lowerings is every action this backend knows.
 var lowerings = map[string]*lowering{
-	"deny":            {http: denyHTTP, tcp: denyTCP},
-	"allow":           {http: allowHTTP, tcp: denyTCP},
-	"rate_limit":      {http: rateLimitHTTP, tcp: rateLimitTCP},
-	"set_header":      {http: setHeader, writes: headerWritten, commutes: requestOnly},
-	"append_header":   {http: appendHeader, writes: headerWritten, commutes: requestOnly},
-	"remove_header":   {http: removeHeader, writes: headerWritten, commutes: requestOnly},
-	"timeout":         {http: timeoutHTTP, routed: "timeout", wrapper: true},
-	"idle_timeout":    {http: idleTimeoutHTTP, tcp: idleTimeoutTCP, routed: "idle", wrapper: true},
-	"retry":           {http: retryHTTP, routed: "retry", wrapper: true},
-	"connect_timeout": {http: connectTimeoutHTTP, tcp: connectTimeoutTCP, routed: "connect", commutes: always},
-	"route":           {http: routeHTTP, tcp: routeTCP, routed: "version", commutes: always},
-	"split":           {http: splitHTTP, tcp: splitTCP, routed: "version", commutes: always},
-	"fault":           {http: faultHTTP},
-	"jwt":             {http: jwtHTTP, writes: jwtWrites, peek: jwtPeek},
-	"access_log":      {http: accessLogHTTP, tcp: accessLogTCP},
-	"metric":          {http: metricHTTP, tcp: metricTCP},
-	ir.StampAction:    {http: stampHTTP, writes: stampWritten, commutes: always},
+	"deny":              {http: denyHTTP, tcp: denyTCP},
+	"allow":             {http: allowHTTP, tcp: denyTCP},
+	"rate_limit":        {http: rateLimitHTTP, tcp: rateLimitTCP},
+	"set_header":        {http: setHeader, writes: headerWritten, commutes: requestOnly},
+	"append_header":     {http: appendHeader, writes: headerWritten, commutes: requestOnly},
+	"remove_header":     {http: removeHeader, writes: headerWritten, commutes: requestOnly},
+	"timeout":           {http: timeoutHTTP, routed: "timeout", wrapper: true},
+	"idle_timeout":      {http: idleTimeoutHTTP, tcp: idleTimeoutTCP, routed: "idle", wrapper: true},
+	"retry":             {http: retryHTTP, routed: "retry", wrapper: true},
+	"connect_timeout":   {http: connectTimeoutHTTP, tcp: connectTimeoutTCP, routed: "connect", commutes: always},
+	"route":             {http: routeHTTP, tcp: routeTCP, routed: "version", commutes: always},
+	"split":             {http: splitHTTP, tcp: splitTCP, routed: "version", commutes: always},
+	"fault":             {http: faultHTTP},
+	"jwt":               {http: jwtHTTP, writes: jwtWrites, peek: jwtPeek},
+	"access_log":        {http: accessLogHTTP, tcp: accessLogTCP},
+	"metric":            {http: metricHTTP, tcp: metricTCP},
+	ir.StampAction:      {http: stampHTTP, writes: stampWritten, commutes: always},
+	"lb":                {http: lbHTTP, tcp: lbTCP, routed: "lb", commutes: always},
+	"mirror":            {http: mirrorHTTP, routed: "mirror", several: true, commutes: mirrorCommutes},
+	"hedge":             {http: hedgeHTTP, routed: "hedge", wrapper: true},
+	"outlier_detection": {http: outlierHTTP, tcp: outlierTCP, routed: "outlier", commutes: outlierCommutes},
 }
 
 func always(*call, *call) bool { return true }

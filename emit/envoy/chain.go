@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"slices"
+	"strings"
 
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -10,15 +11,54 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	netstatev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/set_filter_state/v3"
 
+	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/lang/ir"
 )
 
-// Wrappers (timeout, retry, idle_timeout) stand outside everything that acts on
+// Wrappers (timeout, idle_timeout, hedge, retry) stand outside everything that acts on
 // the edge: each attempt is counted, delayed and judged, as it is when the other
 // actions are at the receiver. Envoy's filters run before its router, which
 // holds the wrappers. So where one of the other actions would come out
 // differently, the listener's router passes each attempt to an internal
 // listener, which has all the other actions and then dials the receiver.
+
+// A level is the calls that one connection manager has. All but the last pass
+// attempts on to the next.
+type level struct {
+	calls []*call
+	last  bool
+}
+
+// levels of a listener, the outermost first: mostly one. A hedge stands outside
+// a retry, so that each of its two requests is repeated by itself; one router
+// can't hold both.
+func (a *adm) levels(calls []*call) []level {
+	front, behind := a.divided(calls)
+	retry := func(c *call) bool { return c.Name() == "retry" }
+	if slices.ContainsFunc(front, retry) && slices.ContainsFunc(front, func(c *call) bool { return c.Name() == "hedge" }) {
+		var outer, inner []*call
+		for _, c := range front {
+			if c.low.wrapper && !retry(c) || len(behind) > 0 && !c.low.wrapper {
+				outer = append(outer, c)
+			} else {
+				inner = append(inner, c)
+			}
+		}
+		if len(behind) == 0 {
+			return []level{{outer, false}, {inner, true}}
+		}
+		return []level{{outer, false}, {inner, false}, {behind, true}}
+	}
+	if len(behind) == 0 {
+		return []level{{front, true}}
+	}
+	return []level{{front, false}, {behind, true}}
+}
+
+// levelName is what the i-th level's listener is called.
+func levelName(l *layout.Listener, i int) string {
+	return l.Name + strings.Repeat("_attempt", i)
+}
 
 // divided parts calls into those of the listener and those of the internal
 // listener behind it; the second list is empty where none is needed. What the
@@ -93,13 +133,23 @@ func carryAddresses() *listenerv3.Filter {
 
 // internalListener is the one behind a wrapper.
 func (h *httpChain) internalListener() *listenerv3.Listener {
-	h.reportFailures()
+	if h.next == "" {
+		h.reportFailures()
+	}
 	return &listenerv3.Listener{
 		Name:              h.name,
 		ListenerSpecifier: &listenerv3.Listener_InternalListener{InternalListener: &listenerv3.Listener_InternalListenerConfig{}},
 		ListenerFilters:   []*listenerv3.ListenerFilter{originalDst()},
-		FilterChains:      []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{networkFilter("http", h.manager())}}},
+		FilterChains:      h.filterChains(),
 	}
+}
+
+func (h *httpChain) filterChains() []*listenerv3.FilterChain {
+	filters := []*listenerv3.Filter{networkFilter("http", h.manager())}
+	if h.next != "" {
+		filters = append([]*listenerv3.Filter{carryAddresses()}, filters...)
+	}
+	return []*listenerv3.FilterChain{{Filters: filters}}
 }
 
 // failureHeader tells the listener in front why the receiver gave no answer: it

@@ -101,6 +101,9 @@ func (c *checker) visit(m proto.Message) {
 	switch m := m.(type) {
 	case *routev3.RouteAction:
 		c.use(m.GetCluster())
+		for _, copied := range m.RequestMirrorPolicies {
+			c.use(copied.Cluster)
+		}
 	case *routev3.WeightedCluster:
 		for _, w := range m.Clusters {
 			c.use(w.Name)

@@ -29,8 +29,9 @@ const protocolOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptio
 // receiver is a way to the pods of a listener's receiver.
 type receiver struct {
 	plane   graph.Plane
-	version string        // "": the address that was dialled
+	version string        // "": all of them
 	connect time.Duration // 0: patience
+	choice  choice        // the zero choice, and no version: the address that was dialled
 }
 
 // clusterFor gives the name of a cluster, and makes it where it isn't there yet.
@@ -43,27 +44,36 @@ func (a *adm) clusterFor(l *layout.Listener, r receiver) string {
 		LbPolicy:                              clusterv3.Cluster_CLUSTER_PROVIDED,
 		ConnectionPoolPerDownstreamConnection: true,
 	}
-	if r.version != "" {
+	if r.version != "" || r.choice != (choice{}) {
 		svc := l.Receiver.(*graph.Service)
-		name = fmt.Sprintf("%s_%d_%s", layout.FileName(svc.Name), l.ReceiverPort, r.version)
+		name = fmt.Sprintf("%s_%d", layout.FileName(svc.Name), l.ReceiverPort)
+		host := layout.PodsHost(svc)
+		if r.version != "" {
+			name += "_" + r.version
+			host = layout.VersionHost(svc, r.version)
+		}
 		c = &clusterv3.Cluster{
 			ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS},
-			LoadAssignment:       endpoint(name, address(layout.VersionHost(svc, r.version), l.ReceiverPort)),
+			LoadAssignment:       endpoint("", address(host, l.ReceiverPort)),
 		}
+		name += r.choice.apply(c)
 	}
 	if r.connect == 0 {
 		r.connect = patience
 	} else {
-		name += "_within_" + strings.ReplaceAll(r.connect.String(), ".", "_")
-		if c.LoadAssignment != nil {
-			c.LoadAssignment.ClusterName = name
-		}
+		name += "_within_" + span(r.connect)
+	}
+	if c.LoadAssignment != nil {
+		c.LoadAssignment.ClusterName = name
 	}
 	c.Name = name
 	c.ConnectTimeout = seconds(r.connect)
 	a.put(c, r.plane)
 	return name
 }
+
+// span is a duration as a part of a name.
+func span(d time.Duration) string { return strings.ReplaceAll(d.String(), ".", "_") }
 
 // put adds a cluster with what all of them have: limits that limit nothing, and
 // the upstream speaking the protocol that came in.

@@ -10,11 +10,13 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// hosts of the test's DNS: the headless services of the versions.
-var hosts = map[string]string{
-	"server-v1-admc.test.svc.cluster.local.": v1IP,
-	"keys.test.":                             serverIP,
-	"server-v2-admc.test.svc.cluster.local.": v2IP,
+// hosts of the test's DNS: the headless services of the server's pods and of its
+// versions.
+var hosts = map[string][]string{
+	"server-v1-admc.test.svc.cluster.local.":   {v1IP},
+	"server-v2-admc.test.svc.cluster.local.":   {v2IP},
+	"server-admc-pods.test.svc.cluster.local.": {serverIP, v1IP, v2IP, p4IP},
+	"keys.test.": {serverIP},
 }
 
 // serveDNS answers A queries on the namespace's loopback, and makes the
@@ -57,15 +59,17 @@ func answer(query []byte) []byte {
 	}
 	q := m.Questions[0]
 	m.Response, m.Additionals = true, nil
-	ip, ok := hosts[q.Name.String()]
+	ips, ok := hosts[q.Name.String()]
 	switch {
 	case !ok:
 		m.RCode = dnsmessage.RCodeNameError
 	case q.Type == dnsmessage.TypeA:
-		m.Answers = []dnsmessage.Resource{{
-			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 5},
-			Body:   &dnsmessage.AResource{A: [4]byte(net.ParseIP(ip).To4())},
-		}}
+		for _, ip := range ips {
+			m.Answers = append(m.Answers, dnsmessage.Resource{
+				Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 5},
+				Body:   &dnsmessage.AResource{A: [4]byte(net.ParseIP(ip).To4())},
+			})
+		}
 	}
 	out, err := m.Pack()
 	if err != nil {

@@ -38,13 +38,14 @@ type row struct {
 }
 
 // How the receiver's port is, instead of served: silent, without even a refusal;
-// or closed.
+// closed; or refusing at the pod v1.
 type portState uint8
 
 const (
 	served portState = iota
 	silent
 	closed
+	refusingAtV1
 )
 
 // A probe is where to look.
@@ -71,7 +72,7 @@ func TestEnforcement(t *testing.T) {
 	}
 	var places []*place
 	next := 20000
-	for _, r := range slices.Concat(rows, wrapped, observed, apart, pathRows) {
+	for _, r := range slices.Concat(rows, wrapped, observed, apart, pathRows, chosen, copied, hedged, ejected) {
 		for _, side := range []ir.Side{ir.Ingress, ir.Egress} {
 			if r.sides&side == 0 {
 				continue
@@ -83,6 +84,9 @@ func TestEnforcement(t *testing.T) {
 				prog.call(p.port[k], r.proto, side, copyPolicies(policies)...)
 				if r.port == silent {
 					run(t, "", "ip", "netns", "exec", server.name, "iptables", "-A", "INPUT", "-p", "tcp", "--dport", fmt.Sprint(p.port[k]), "-j", "DROP")
+				}
+				if r.port == refusingAtV1 {
+					run(t, "", "ip", "netns", "exec", server.name, "iptables", "-A", "INPUT", "-d", v1IP, "-p", "tcp", "--dport", fmt.Sprint(p.port[k]), "-j", "REJECT", "--reject-with", "tcp-reset")
 				}
 				p.app[k] = &app{}
 				if r.port != closed {

@@ -36,25 +36,23 @@ type httpChain struct {
 // httpListener lowers a listener of the http or grpc plane.
 func (a *adm) httpListener(l *layout.Listener) {
 	calls := a.calls(l)
-	front, behind := a.divided(calls)
-	outer := a.newHTTPChain(l, l.Name, front, calls)
-	listener := &listenerv3.Listener{
-		Name:            l.Name,
-		Address:         address("127.0.0.1", l.Port),
-		ListenerFilters: []*listenerv3.ListenerFilter{originalDst()},
-		Metadata:        policyMetadata(calls),
+	for i, level := range a.levels(calls) {
+		chain := a.newHTTPChain(l, levelName(l, i), level.calls, calls)
+		if !level.last {
+			chain.next = levelName(l, i+1)
+		}
+		if i > 0 {
+			a.listeners = append(a.listeners, chain.internalListener())
+			continue
+		}
+		a.listeners = append(a.listeners, &listenerv3.Listener{
+			Name:            l.Name,
+			Address:         address("127.0.0.1", l.Port),
+			ListenerFilters: []*listenerv3.ListenerFilter{originalDst()},
+			FilterChains:    chain.filterChains(),
+			Metadata:        policyMetadata(calls),
+		})
 	}
-	if len(behind) == 0 {
-		listener.FilterChains = []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{networkFilter("http", outer.manager())}}}
-		a.listeners = append(a.listeners, listener)
-		return
-	}
-	outer.next = l.Name + "_attempt"
-	listener.FilterChains = []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{
-		carryAddresses(), networkFilter("http", outer.manager()),
-	}}}
-	inner := a.newHTTPChain(l, outer.next, behind, calls)
-	a.listeners = append(a.listeners, listener, inner.internalListener())
 }
 
 func (a *adm) newHTTPChain(l *layout.Listener, name string, calls, all []*call) *httpChain {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,9 +33,13 @@ const (
 	serverIP  = "10.77.0.2"
 	v1IP      = "10.77.0.11"
 	v2IP      = "10.77.0.12"
+	p4IP      = "10.77.0.13" // a pod of no version
 	admGroup  = "1337"
 	readyWait = 20 * time.Second
 )
+
+// manyIPs are more of the client's, for what hangs on the caller's address.
+var manyIPs = []string{"10.77.0.21", "10.77.0.22", "10.77.0.23", "10.77.0.24", "10.77.0.25", "10.77.0.26", "10.77.0.27", "10.77.0.28"}
 
 type namespace struct{ name string }
 
@@ -67,7 +72,7 @@ func newNamespace(t testing.TB, role string) *namespace {
 func newPair(t testing.TB) (client, server *namespace) {
 	client, server = newNamespace(t, "c"), newNamespace(t, "s")
 	run(t, "", "ip", "link", "add", "eth0", "netns", client.name, "type", "veth", "peer", "name", "eth0", "netns", server.name)
-	for n, ips := range map[*namespace][]string{client: {clientIP, otherIP}, server: {serverIP, v1IP, v2IP}} {
+	for n, ips := range map[*namespace][]string{client: append(slices.Clone(manyIPs), clientIP, otherIP), server: {serverIP, v1IP, v2IP, p4IP}} {
 		for _, ip := range ips {
 			run(t, "", "ip", "-n", n.name, "addr", "add", ip+"/24", "dev", "eth0")
 		}

@@ -48,6 +48,11 @@ var defaults = map[string]args{
 	"jwt":             {"jwks_uri": str(""), "jwks": str(""), "audiences": strs(), "forward": boolean(false)},
 	"access_log":      {"format": str("json")},
 	"metric":          {},
+	"lb":              {"policy": str("round_robin"), "key": str("")},
+	"mirror":          {"share": float(1)},
+	"hedge":           {},
+
+	"outlier_detection": {"errors": num(5), "interval": dur(10 * time.Second), "eject": dur(30 * time.Second)},
 }
 
 func str(s string) ir.Value        { return ir.Value{Kind: ir.String, Str: s} }

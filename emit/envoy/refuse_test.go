@@ -44,6 +44,7 @@ func TestRefused(t *testing.T) {
 		{"an answer by the answer", "http", []policy{{name: "p", when: fn("_>=_", selectField(ident("response"), "code"), lit(500)), reads: []string{"response.code"},
 			actions: []*ir.Action{act("deny", nil)}}}, "deny with a condition on the response"},
 		{"a key set nowhere", "http", []policy{do("p", act("jwt", args{"issuer": str("i"), "jwks_uri": str("file:///keys")}))}, `a key set at "file:///keys"`},
+		{"a header of a byte stream", "redis", []policy{do("p", act("lb", args{"policy": str("ring_hash"), "key": str("header:x-user")}))}, "lb by header:x-user on redis"},
 		{"too many combinations", "http", many, "more than 64 combinations"},
 		{"too many filter chains", "tcp", streams, "more than 6 conditional policies"},
 		{"a global budget", "http", []policy{do("p", act("rate_limit", args{"rate": rate(10, time.Second), "global": boolean(true)}))}, "rate_limit with global: true"},

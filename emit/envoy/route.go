@@ -22,7 +22,9 @@ type routeOp struct {
 type target struct {
 	action   *routev3.RouteAction
 	connect  time.Duration
-	versions []weighted // empty: the address that was dialled
+	choice   choice
+	versions []weighted // empty: no version is chosen
+	copies   []weighted // by version, in millionths of the requests
 	calls    []*call
 	repeats  bool // a request may be sent again, so its body is kept
 }
@@ -110,7 +112,7 @@ func (h *httpChain) open(whens, held []*when) []*when {
 func (h *httpChain) exclusive(a, b *when) bool {
 	for _, p := range h.routes {
 		for _, q := range h.routes {
-			if p.call.when == a && q.call.when == b && p.call.low.routed == q.call.low.routed {
+			if p.call.when == a && q.call.when == b && p.call.low.routed == q.call.low.routed && !p.call.low.several {
 				return true
 			}
 		}
@@ -152,20 +154,21 @@ func (h *httpChain) direct(t *target) {
 		t.action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: h.attemptCluster(h.next, plane)}
 		return
 	}
+	h.copies(t)
+	to := func(version string) string {
+		return h.clusterFor(h.l, receiver{plane, version, t.connect, t.choice})
+	}
 	if len(t.versions) < 2 {
-		r := receiver{plane: plane, connect: t.connect}
+		version := ""
 		if len(t.versions) == 1 {
-			r.version = t.versions[0].version
+			version = t.versions[0].version
 		}
-		t.action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: h.clusterFor(h.l, r)}
+		t.action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: to(version)}
 		return
 	}
 	w := &routev3.WeightedCluster{}
 	for _, v := range t.versions {
-		w.Clusters = append(w.Clusters, &routev3.WeightedCluster_ClusterWeight{
-			Name:   h.clusterFor(h.l, receiver{plane, v.version, t.connect}),
-			Weight: u32(v.weight),
-		})
+		w.Clusters = append(w.Clusters, &routev3.WeightedCluster_ClusterWeight{Name: to(v.version), Weight: u32(v.weight)})
 	}
 	t.action.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: w}
 }
@@ -174,37 +177,37 @@ func (h *httpChain) plane() graph.Plane { return h.l.Protocol.Plane() }
 
 // routeHTTP: route(version).
 func routeHTTP(h *httpChain, c *call) {
-	if versioned(h.adm, c) {
+	if hasPods(h.adm, c) {
 		h.addRoute(c, func(t *target) { t.versions = []weighted{{c.str("version"), 1}} })
 	}
 }
 
 // splitHTTP: split(weights).
 func splitHTTP(h *httpChain, c *call) {
-	if versioned(h.adm, c) {
+	if hasPods(h.adm, c) {
 		h.addRoute(c, func(t *target) { t.versions = shares(c) })
 	}
 }
 
 func routeTCP(t *tcpChain, c *call) {
-	if versioned(t.adm, c) {
+	if hasPods(t.adm, c) {
 		t.versions = []weighted{{c.str("version"), 1}}
 	}
 }
 
 func splitTCP(t *tcpChain, c *call) {
-	if versioned(t.adm, c) {
+	if hasPods(t.adm, c) {
 		t.versions = shares(c)
 	}
 }
 
-// versioned reports whether the receiver is a service: an external one has no
-// versions.
-func versioned(a *adm, c *call) bool {
+// hasPods reports whether the receiver is a service: an external one has no
+// pods and no versions of them.
+func hasPods(a *adm, c *call) bool {
 	if _, ok := c.rule.Obligation.Receiver.(*graph.Service); ok {
 		return true
 	}
-	a.cannot(c.Action, "%s to %s, which is external and has no versions", c.Name(), c.rule.Obligation.Receiver.NodeName())
+	a.cannot(c.Action, "%s to %s, which is external and has no pods", c.Name(), c.rule.Obligation.Receiver.NodeName())
 	return false
 }
 
@@ -212,12 +215,14 @@ func versioned(a *adm, c *call) bool {
 func shares(c *call) []weighted {
 	var out []weighted
 	for _, e := range c.Args["weights"].Map {
-		if w := uint32(math.Round(e.Value.Float * 1e6)); w > 0 {
+		if w := share(e.Value.Float); w > 0 {
 			out = append(out, weighted{e.Key, w})
 		}
 	}
 	return out
 }
+
+func share(f float64) uint32 { return uint32(math.Round(f * 1e6)) }
 
 // connectTimeoutHTTP: connect_timeout(after).
 func connectTimeoutHTTP(h *httpChain, c *call) {

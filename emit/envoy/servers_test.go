@@ -12,8 +12,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"admc.dev/admc/graph"
@@ -34,9 +37,40 @@ import (
 type app struct {
 	accepted atomic.Int64 // connections
 	requests atomic.Int64
+	mu       sync.Mutex
+	arrived  []string // http: pod, method, URI, length of the body
 }
 
-var versionOf = map[string]string{serverIP: "-", v1IP: "v1", v2IP: "v2"}
+var versionOf = map[string]string{serverIP: "-", v1IP: "v1", v2IP: "v2", p4IP: "p4"}
+
+// steps makes the nth request to a port do the nth thing of a list: wait for
+// milliseconds (s800), or fail with a status. After the last it does nothing.
+func (a *app) steps(list string, n int64) (status int) {
+	all := strings.Split(list, ",")
+	if n > int64(len(all)) {
+		return 0
+	}
+	step := all[n-1]
+	if ms, waits := strings.CutPrefix(step, "s"); waits {
+		d, _ := strconv.Atoi(ms)
+		time.Sleep(time.Duration(d) * time.Millisecond)
+		return 0
+	}
+	status, _ = strconv.Atoi(step)
+	return status
+}
+
+func (a *app) note(arrival string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.arrived = append(a.arrived, arrival)
+}
+
+func (a *app) arrivals() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.arrived)
+}
 
 func localVersion(a net.Addr) string {
 	host, _, _ := net.SplitHostPort(a.String())
@@ -84,7 +118,8 @@ type seen struct {
 }
 
 // ServeHTTP answers with what it saw. The path asks for more: /status/N, /slow/MS,
-// /flaky/N (503 until the Nth request to this port), /reset.
+// /flaky/N (503 until the Nth request to this port), /reset, /steps/LIST, and of
+// one pod /illat/POD and /slowat/POD.
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	count := a.requests.Add(1)
 	verb, arg, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -99,6 +134,17 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		if count < int64(n) {
 			code = 503
+		}
+	case "steps":
+		io.Copy(io.Discard, r.Body)
+		code = cmp.Or(a.steps(arg, count), code)
+	case "illat":
+		if arg == localVersion(r.Context().Value(http.LocalAddrContextKey).(net.Addr)) {
+			code = 500
+		}
+	case "slowat":
+		if arg == localVersion(r.Context().Value(http.LocalAddrContextKey).(net.Addr)) {
+			time.Sleep(400 * time.Millisecond)
 		}
 	case "duplex": // the answer begins before the request ends
 		http.NewResponseController(w).EnableFullDuplex()
@@ -115,6 +161,7 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, _ := io.ReadAll(r.Body)
 	addr := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	a.note(fmt.Sprintf("%s %s %s%s %d", localVersion(addr), r.Method, r.Host, r.RequestURI, len(body)))
 	w.Header().Set("X-Resp", "app")
 	w.Header().Set("Server", "app")
 	w.WriteHeader(code)
@@ -134,9 +181,21 @@ func (g *grpcApp) Check(ctx context.Context, req *healthpb.HealthCheckRequest) (
 	for k, v := range md {
 		out["seen-"+strings.TrimPrefix(k, ":")] = v
 	}
+	pod := "?"
+	if p, ok := peer.FromContext(ctx); ok {
+		pod = localVersion(p.LocalAddr)
+	}
+	out["x-pod"] = []string{pod}
+	g.app.note(pod + " " + req.GetService())
 	verb, arg, _ := strings.Cut(req.GetService(), "/")
 	n, _ := strconv.Atoi(arg)
 	switch verb {
+	case "steps":
+		g.app.steps(arg, count)
+	case "illat":
+		if arg == pod {
+			return nil, status.Error(codes.Unavailable, "ill")
+		}
 	case "slow":
 		time.Sleep(time.Duration(n) * time.Millisecond)
 	case "flaky":
@@ -176,6 +235,7 @@ func (a *app) serveTCP(l net.Listener) {
 // httpRequest is one request on a connection of its own.
 type httpRequest struct {
 	n       *namespace
+	from    string // "": the client's address
 	address string
 	method  string // "": GET
 	path    string
@@ -196,7 +256,9 @@ type httpAnswer struct {
 
 func (r httpRequest) do() httpAnswer {
 	tr := &http.Transport{
-		DialContext:       func(ctx context.Context, _, addr string) (net.Conn, error) { return r.n.dial(ctx, addr) },
+		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			return r.n.dialFrom(ctx, cmp.Or(r.from, clientIP), addr)
+		},
 		DisableKeepAlives: !r.h2, DisableCompression: true,
 	}
 	if r.h2 {

@@ -12,6 +12,7 @@ import (
 	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	netstatev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/set_filter_state/v3"
 	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -31,6 +32,8 @@ type tcpChain struct {
 	ended    bool                      // the last filter answers; nothing may follow it
 	idle     time.Duration
 	connect  time.Duration
+	choice   choice
+	hash     []*typev3.HashPolicy
 	versions []weighted
 }
 
@@ -193,21 +196,21 @@ func (t *tcpChain) log(c *call, log *accesslogv3.AccessLog) {
 
 // proxy forwards the connection.
 func (t *tcpChain) proxy() *tcpv3.TcpProxy {
-	p := &tcpv3.TcpProxy{StatPrefix: t.l.Name, IdleTimeout: seconds(t.idle)}
+	p := &tcpv3.TcpProxy{StatPrefix: t.l.Name, IdleTimeout: seconds(t.idle), HashPolicy: t.hash}
+	to := func(version string) string {
+		return t.clusterFor(t.l, receiver{graph.TCP, version, t.connect, t.choice})
+	}
 	if len(t.versions) < 2 {
-		r := receiver{plane: graph.TCP, connect: t.connect}
+		version := ""
 		if len(t.versions) == 1 {
-			r.version = t.versions[0].version
+			version = t.versions[0].version
 		}
-		p.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: t.clusterFor(t.l, r)}
+		p.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: to(version)}
 		return p
 	}
 	w := &tcpv3.TcpProxy_WeightedCluster{}
 	for _, v := range t.versions {
-		w.Clusters = append(w.Clusters, &tcpv3.TcpProxy_WeightedCluster_ClusterWeight{
-			Name:   t.clusterFor(t.l, receiver{graph.TCP, v.version, t.connect}),
-			Weight: v.weight,
-		})
+		w.Clusters = append(w.Clusters, &tcpv3.TcpProxy_WeightedCluster_ClusterWeight{Name: to(v.version), Weight: v.weight})
 	}
 	p.ClusterSpecifier = &tcpv3.TcpProxy_WeightedClusters{WeightedClusters: w}
 	return p

@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"strings"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -77,6 +78,21 @@ func retryHTTP(h *httpChain, c *call) {
 	}
 	h.addRoute(c, func(t *target) {
 		t.action.RetryPolicy = p
+		t.repeats = true
+	})
+}
+
+// hedgeHTTP: hedge(after). Envoy calls the second request a retry on the time
+// limit of the first, which goes on; no answer is a reason for another.
+func hedgeHTTP(h *httpChain, c *call) {
+	h.addRoute(c, func(t *target) {
+		t.action.HedgePolicy = &routev3.HedgePolicy{HedgeOnPerTryTimeout: true}
+		t.action.RetryPolicy = &routev3.RetryPolicy{
+			RetryOn:       "retriable-headers", // of which there are none
+			NumRetries:    u32(1),
+			PerTryTimeout: seconds(c.Args["after"].Dur),
+			RetryBackOff:  &routev3.RetryPolicy_RetryBackOff{BaseInterval: seconds(time.Millisecond)},
+		}
 		t.repeats = true
 	})
 }

@@ -280,7 +280,7 @@ func (b *Base) checkPorts(adm *layout.ADM, l *layout.Listener, bag *diag.Bag) {
 			continue
 		}
 		right := podsPort && slices.Contains(targets, l.ReceiverPort) && len(targets) == 1 ||
-			!podsPort && p.Port == l.ReceiverPort && !choosesVersion(l)
+			!podsPort && p.Port == l.ReceiverPort && !dialsPods(l)
 		if right {
 			continue
 		}
@@ -317,8 +317,8 @@ func (b *Base) targetPorts(svc *object, i int) []int {
 	return out
 }
 
-// choosesVersion: a policy on the listener sends requests to addresses of pods.
-func choosesVersion(l *layout.Listener) bool {
+// dialsPods: a policy on the listener sends requests to addresses of pods.
+func dialsPods(l *layout.Listener) bool {
 	for _, r := range l.Rules {
 		for _, a := range r.Obligation.Actions {
 			if len(versionsOf(a)) > 0 {

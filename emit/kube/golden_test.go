@@ -35,14 +35,15 @@ var layouts = map[string]func() *world{
 		w.adm(cart, w.rule(ir.Egress, redis, "no_redis", true, action("deny", nil), cart))
 		return w
 	},
-	// A route to a version, and an ADM at a service with two workloads.
+	// A route to a version, a choice among all pods, and an ADM at a service with
+	// two workloads.
 	"versions": func() *world {
-		cart, web := serviceOn("cart", 8080, "http"), serviceOn("web", 80, "http")
+		cart, web, geo := serviceOn("cart", 8080, "http"), serviceOn("web", 80, "http"), serviceOn("geo", 8083, "grpc")
 		cart.Versions = []string{"v1", "v2"}
 		cart.MinReplicas, cart.MaxReplicas = 2, 2
-		w := newWorld(cart, web)
+		w := newWorld(cart, web, geo)
 		w.adm(cart, w.rule(ir.Ingress, cart, "log", false, action("access_log", nil), web))
-		w.adm(web, w.rule(ir.Egress, cart, "canary", false, routeTo("v2"), web))
+		w.adm(web, w.rule(ir.Egress, cart, "canary", false, routeTo("v2"), web), w.rule(ir.Egress, geo, "spread", false, action("lb", nil), web))
 		return w
 	},
 	// Nothing to do.

@@ -33,17 +33,20 @@ type servicePortOut struct {
 	TargetPort int    `yaml:"targetPort"`
 }
 
-// version is one version of a service that some policy chooses, with the place
-// that chose it first.
+// version is one version of a service that some policy chooses, or all pods of
+// the service for policies that choose among them, with the place that chose
+// first.
 type version struct {
 	service *graph.Service
-	name    string
+	name    string         // "": all pods
 	ports   map[int]string // to their names in the graph
 	at      diag.Span
 }
 
-// versions emits a headless Service for each version that a `route` or `split`
-// on some ADM chooses: its name resolves to that version's pods and no others.
+// versions emits a headless Service for each version that a `route`, `split` or
+// `mirror` on some ADM chooses: its name resolves to that version's pods and no
+// others; and for each service among whose pods an `lb` or `outlier_detection`
+// chooses.
 func (o *overlay) versions() {
 	for _, v := range o.chosenVersions() {
 		labels, namespace := map[string]string{"app": layout.KubeName(v.service)}, v.service.Namespace
@@ -51,14 +54,17 @@ func (o *overlay) versions() {
 			if pods, in := o.Base.podLabels(v.service); len(pods) > 0 {
 				labels, namespace = maps.Clone(pods), in
 			}
-			if !o.Base.checkVersion(v, labels, namespace, o.bag) {
+			if v.name != "" && !o.Base.checkVersion(v, labels, namespace, o.bag) {
 				continue
 			}
 		}
-		labels[versionLabel] = v.name
-		name := layout.VersionService(v.service, v.name)
+		name, path, what := layout.PodsService(v.service), "pods/service-"+layout.FileName(v.service.Name)+".yaml", "all pods"
+		if v.name != "" {
+			labels[versionLabel] = v.name
+			name, path, what = layout.VersionService(v.service, v.name), "versions/service-"+layout.FileName(v.service.Name)+"-"+v.name+".yaml", "version "+v.name
+		}
 		if other := o.called(name, namespace); other != nil {
-			o.bag.Errorf(v.at, codeNameTaken, "the Service for version %s of %s is named %s, as another service is", v.name, v.service.Name, name).
+			o.bag.Errorf(v.at, codeNameTaken, "the Service for %s of %s is named %s, as another service is", what, v.service.Name, name).
 				WithHint("rename that service").WithNote(other.At, "%s is declared here", other.Name)
 			continue
 		}
@@ -67,7 +73,7 @@ func (o *overlay) versions() {
 		for _, port := range slices.Sorted(maps.Keys(v.ports)) {
 			s.Spec.Ports = append(s.Spec.Ports, servicePortOut{cmp.Or(v.ports[port], portName(port)), port, port})
 		}
-		o.addResource("versions/service-"+layout.FileName(v.service.Name)+"-"+v.name+".yaml", s)
+		o.addResource(path, s)
 	}
 }
 
@@ -115,10 +121,12 @@ func addVersion(all []*version, s *graph.Service, name string, l *layout.Listene
 	return append(all, &version{s, name, map[int]string{l.ReceiverPort: l.PortName}, at})
 }
 
-// versionsOf gives the versions that an action may send a request to.
+// versionsOf gives the versions that an action may send a request to; "" is any.
 func versionsOf(a *ir.Action) []string {
 	switch a.Name() {
-	case "route":
+	case "lb", "outlier_detection":
+		return []string{""}
+	case "route", "mirror":
 		return []string{a.Args["version"].Str}
 	case "split":
 		var names []string

@@ -197,6 +197,15 @@ func VersionService(s *graph.Service, version string) string {
 	return fmt.Sprintf("%s-%s-admc", KubeName(s), version)
 }
 
+// PodsHost is the DNS name of the headless Service that is emitted for all pods
+// of a service, for actions that choose among them.
+func PodsHost(s *graph.Service) string {
+	return fmt.Sprintf("%s.%s.svc.cluster.local", PodsService(s), s.Namespace)
+}
+
+// PodsService is the name of that headless Service.
+func PodsService(s *graph.Service) string { return KubeName(s) + "-admc-pods" }
+
 // KubeName is the name of the service's Kubernetes objects, without the
 // namespace of a qualified name.
 func KubeName(s *graph.Service) string {
