@@ -28,6 +28,9 @@ type Interp struct {
 	calls    map[*graph.Call]*interpreted
 	programs map[*ir.Condition]cel.Program
 	buckets  map[bucketKey]*bucket
+	windows  map[bucketKey]*window   // of global budgets
+	flights  map[bucketKey][]*flight // what is at work, or was a moment ago
+	runs     int
 	clock    time.Duration
 	ids      int
 }
@@ -61,6 +64,7 @@ type Arrival struct {
 	Attempt int // from 1
 	Version string
 	Path    string
+	Host    string
 	Headers Headers
 }
 
@@ -111,7 +115,7 @@ type interpreted struct {
 	rules    []*rule
 	acts     []*act // without wrappers, by rank
 	wrappers []*act // by rank
-	byPath   bool   // a condition reads the path
+	byPath   bool   // a condition or an action decides by the path
 	sampled  bool
 }
 
@@ -140,6 +144,7 @@ type act struct {
 func NewInterp(p *ir.Program) *Interp {
 	in := &Interp{
 		calls: map[*graph.Call]*interpreted{}, programs: map[*ir.Condition]cel.Program{}, buckets: map[bucketKey]*bucket{},
+		windows: map[bucketKey]*window{}, flights: map[bucketKey][]*flight{},
 	}
 	for _, o := range p.Obligations {
 		for _, e := range o.Edges {
@@ -163,6 +168,7 @@ func (in *Interp) add(o *ir.Obligation, e *ir.Edge) {
 	c.sampled = c.sampled || o.Policy.Sample < 1
 	c.byPath = c.byPath || r.cond != nil && readsPath(r.cond.Reads)
 	for _, a := range o.Actions {
+		c.byPath = c.byPath || decidesByPath(a)
 		x := &act{Action: a, rule: r, deed: deeds[a.Name()]}
 		if a.Decl.Wraps {
 			c.wrappers = append(c.wrappers, x)
@@ -209,6 +215,7 @@ func (a *act) changes(reads []string) bool {
 // is counted first, and of two at the same time the one listed first.
 func (in *Interp) Run(requests ...*Request) []*Result {
 	results := make([]*Result, len(requests))
+	in.runs++
 	var q queue
 	for i, r := range requests {
 		x := in.exchange(r, i)

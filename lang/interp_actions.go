@@ -42,6 +42,15 @@ var deeds = map[string]deed{
 	ir.StampAction:      {request: stamps},
 	"hedge":             {wrap: hedges},
 	"outlier_detection": {wrap: watches},
+	"cors":              {request: crosses, response: crossed},
+	"ext_authz":         {request: admits},
+	"concurrency_limit": {request: crowds},
+	"bandwidth_limit":   {request: slows},
+	"max_body":          {request: measures},
+	"rewrite":           {request: rewrites},
+	"redirect":          {request: redirects},
+	"respond":           {request: responds},
+	"compress":          {response: compresses},
 }
 
 // CanInterpret reports the actions on the calls of tests of which the
@@ -111,17 +120,7 @@ type bucketKey struct {
 }
 
 func limits(a *attempt, c *act) {
-	key := bucketKey{action: c.Action, obligation: c.rule.obligation}
-	if c.Args["scope"].Str == "caller" {
-		key.caller = a.req.Call
-	}
-	b := a.in.buckets[key]
-	if b == nil {
-		b = newBucket(c.Action)
-		b.last = a.at
-		a.in.buckets[key] = b
-	}
-	ok, left := b.take(a.at)
+	ok, left := a.take(c)
 	if ok {
 		a.acts(c, "", "counted it, %d left", left)
 		return
@@ -135,6 +134,35 @@ func limits(a *attempt, c *act) {
 	}
 	a.end(c, status, "")
 	a.acts(c, "", "refused it%s, the bucket is empty", a.with(status))
+}
+
+// take takes one of a rate_limit's budget.
+func (a *attempt) take(c *act) (ok bool, left int64) {
+	key, rate := a.counter(c), c.Args["rate"]
+	if c.Args["global"].Bool {
+		w := a.in.windows[key]
+		if w == nil {
+			w = &window{}
+			a.in.windows[key] = w
+		}
+		return w.take(a.at, rate.Dur, rate.Int)
+	}
+	b := a.in.buckets[key]
+	if b == nil {
+		b = newBucket(c.Action)
+		b.last = a.at
+		a.in.buckets[key] = b
+	}
+	return b.take(a.at)
+}
+
+// counter is the one that an action keeps for a request.
+func (a *attempt) counter(c *act) bucketKey {
+	key := bucketKey{action: c.Action, obligation: c.rule.obligation}
+	if c.Args["scope"].Str == "caller" {
+		key.caller = a.req.Call
+	}
+	return key
 }
 
 // headerChange gives the new values of a header, and what was done in words.

@@ -97,7 +97,7 @@ func (a *attempt) reach() {
 	if a.plane() == graph.HTTP {
 		got.Status = 200
 	}
-	arrival := Arrival{Attempt: x.res.Attempts, Version: a.version, Path: a.msg.path, Headers: a.msg.headers}
+	arrival := Arrival{Attempt: x.res.Attempts, Version: a.version, Path: a.msg.path, Host: a.msg.host, Headers: a.msg.headers}
 	if x.req.Receiver != nil {
 		got = x.req.Receiver(arrival)
 	}

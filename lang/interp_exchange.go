@@ -28,6 +28,7 @@ type exchange struct {
 	limit    time.Duration
 	retry    *act
 	left     int             // attempts after the first
+	flights  []*flight       // of the attempt that is being made
 	wrapHits map[string]bool // policies whose wrappers apply
 }
 
@@ -82,6 +83,11 @@ func (x *exchange) step() bool {
 		}
 	}
 	end := x.at + got.Delay
+	if x.bound != nil {
+		x.landed(min(end, x.start+x.limit))
+	} else {
+		x.landed(end)
+	}
 	if x.bound != nil && end-x.start > x.limit {
 		x.note(x.bound, "", "ended it after %s", x.limit)
 		x.finish(reply{x.timedOut(x.limit), x.bound}, x.start+x.limit)

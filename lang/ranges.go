@@ -22,7 +22,7 @@ type valueRule func(args map[string]ir.Value, at diag.Span, bag *diag.Bag)
 var valueRules = map[string][]valueRule{
 	"deny":            {intBetween("status", 200, 599)},
 	"jwt":             {notEmpty("issuer"), keySource, keySet, keyURL},
-	"rate_limit":      {ratePositive("rate"), intAtLeast("burst", 0)},
+	"rate_limit":      {ratePositive("rate"), intAtLeast("burst", 0), globalBudget},
 	"timeout":         {durationPositive("after")},
 	"connect_timeout": {durationPositive("after")},
 	"idle_timeout":    {durationPositive("after")},
@@ -35,14 +35,14 @@ var valueRules = map[string][]valueRule{
 	"remove_header":   {changedHeader},
 
 	"ext_authz":         {hostPort("address"), durationPositive("timeout")},
-	"cors":              {listNotEmpty("origins"), anyOrigin},
+	"cors":              {listNotEmpty("origins"), anyOrigin, tokens("methods"), tokens("headers")},
 	"concurrency_limit": {intAtLeast("max", 1)},
-	"bandwidth_limit":   {intAtLeast("limit", 1)},
-	"max_body":          {intAtLeast("size", 0)},
-	"rewrite":           {oneGiven("rewrite", "prefix", "host"), prefixForm},
-	"redirect":          {oneGiven("redirect", "host", "path"), redirectStatus},
+	"bandwidth_limit":   {intAtLeast("limit", 1024)},
+	"max_body":          {intAtLeast("size", 1)},
+	"rewrite":           {oneGiven("rewrite", "prefix", "host"), prefixForm, hostForm},
+	"redirect":          {oneGiven("redirect", "host", "path"), redirectStatus, hostForm, locationPath},
 	"respond":           {intBetween("status", 200, 599)},
-	"compress":          {listNotEmpty("types")},
+	"compress":          {listNotEmpty("types"), mediaTypes},
 	"mirror":            {versionName, shareAboveZero("share")},
 	"lb":                {hashKey},
 	"hedge":             {durationPositive("after")},
@@ -208,8 +208,9 @@ func isVersion(s string) bool {
 // actsOn says on which planes an argument, or a word in it, means anything.
 // What is not here means something on every plane of its action.
 var actsOn = map[string]map[string][]graph.Plane{
-	"deny":  {"status": {graph.HTTP}, "body": {graph.HTTP, graph.GRPC}, "code": {graph.GRPC}},
-	"retry": {"cancelled": {graph.GRPC}, "deadline-exceeded": {graph.GRPC}, "internal": {graph.GRPC}, "resource-exhausted": {graph.GRPC}},
+	"deny":       {"status": {graph.HTTP}, "body": {graph.HTTP, graph.GRPC}, "code": {graph.GRPC}},
+	"rate_limit": {"global": {graph.HTTP, graph.GRPC}, "address": {graph.HTTP, graph.GRPC}},
+	"retry":      {"cancelled": {graph.GRPC}, "deadline-exceeded": {graph.GRPC}, "internal": {graph.GRPC}, "resource-exhausted": {graph.GRPC}},
 }
 
 // unusedArguments warns of what is written and means nothing on any edge.

@@ -20,6 +20,23 @@ func hostPort(name string) valueRule {
 	}
 }
 
+// globalBudget: what a rate-limit service counts by, and what only a proxy knows.
+func globalBudget(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	burst, scope, address := args["burst"], args["scope"], args["address"]
+	switch {
+	case !args["global"].Bool && !address.At.IsZero():
+		bag.Errorf(address.At, BadValue, "no service is asked without `global: true`")
+	case !args["global"].Bool:
+	case burst.Int > 0:
+		bag.Errorf(place(burst, at), BadValue, "a rate-limit service counts in windows and knows no burst")
+	case scope.Str == "pod":
+		bag.Errorf(place(scope, at), BadValue, "a budget for each pod is counted there, and nothing is left to share").
+			WithHint("leave out `global: true`")
+	default:
+		hostPort("address")(args, at, bag)
+	}
+}
+
 // oneGiven: an action of which every argument may be left out does nothing when
 // all are.
 func oneGiven(action string, names ...string) valueRule {
@@ -42,6 +59,57 @@ func prefixForm(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		bag.Errorf(place(prefix, at), BadValue, "a path begins with /, so no path has the prefix %q", prefix.Str)
 	case prefix.Str != "" && !strings.HasPrefix(with.Str, "/"):
 		bag.Errorf(place(with, at), BadValue, "a path begins with /, and rewrite would make it begin with %q", with.Str)
+	}
+	for _, v := range []ir.Value{prefix, with} {
+		if v.Str == "" {
+			continue
+		}
+		if one, refused := normalPath(v.Str); refused != "" || one != v.Str || !isPath(v.Str) {
+			d := bag.Errorf(place(v, at), BadValue, "%q is no spelling of a path that any request has here", v.Str)
+			if refused == "" && isPath(one) {
+				d.WithHint("every path is spelled in one way first: this one would be %q", one)
+			}
+		}
+	}
+}
+
+// isPath reports whether text can stand in a request's path, query included.
+func isPath(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' })
+}
+
+var hostText = regexp.MustCompile(`^([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]+)?$`)
+
+// hostForm: a host, with a port or without.
+func hostForm(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if v := args["host"]; v.Str != "" && !hostText.MatchString(v.Str) {
+		bag.Errorf(place(v, at), BadValue, "%q is not a host", v.Str).WithHint(`as in "shop.example.com" or "shop.example.com:8443"`)
+	}
+}
+
+func locationPath(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if v := args["path"]; v.Str != "" && (!strings.HasPrefix(v.Str, "/") || strings.ContainsFunc(v.Str, func(r rune) bool { return r <= ' ' || r >= 0x7f })) {
+		bag.Errorf(place(v, at), BadValue, "%q is not a path", v.Str).WithHint("a path begins with / and has %%-escapes for what is not plain ASCII")
+	}
+}
+
+func tokens(name string) valueRule {
+	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		for _, v := range args[name].List {
+			if !isToken(v.Str) {
+				bag.Errorf(place(v, at), BadValue, "%q can't be one of the %s", v.Str, name).WithHint("letters, digits and !#$%%&'*+-.^_`|~ (RFC 9110)")
+			}
+		}
+	}
+}
+
+var mediaForm = regexp.MustCompile(`^[a-zA-Z0-9.+_-]+/[a-zA-Z0-9.+_-]+$`)
+
+func mediaTypes(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	for _, v := range args["types"].List {
+		if !mediaForm.MatchString(v.Str) {
+			bag.Errorf(place(v, at), BadValue, "%q is not a media type", v.Str).WithHint(`as in "text/html", without parameters`)
+		}
 	}
 }
 

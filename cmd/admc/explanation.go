@@ -185,7 +185,7 @@ func budgets(g *graph.Graph, a *ir.Action, on []string, groups int) []string {
 		if groups > 1 {
 			each = "for each caller, " + each
 		}
-		out = append(out, fmt.Sprintf("%s%s: %s", each, name, layout.BudgetOf(a, s.MaxReplicas)))
+		out = append(out, fmt.Sprintf("%s%s: %s", each, name, layout.PartOf(a, s.MaxReplicas)))
 	}
 	return out
 }
@@ -212,7 +212,7 @@ func explain(g *graph.Graph, a solver.Assigned) explained {
 	}
 	for _, act := range o.Actions {
 		x.Actions = append(x.Actions, act.Name())
-		if act.Args["rate"].Kind == ir.Rate && !act.Args["global"].Bool {
+		if act.Decl.State == "counter" && !act.Args["global"].Bool {
 			x.Budgets = append(x.Budgets, budgets(g, act, x.On, len(x.Apart))...)
 		}
 	}

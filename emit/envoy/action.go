@@ -20,6 +20,9 @@ type lowering struct {
 	// commutes reports whether the action gives the same outcome in front of a
 	// wrapper as behind it; nil: never.
 	commutes func(c *call, wrapper *call) bool
+	// byPath reports whether what it does hangs on the request's path, so that all
+	// spellings of a path must be one; nil: never.
+	byPath func(c *call) bool
 	// peek puts in front of wrappers what their conditions read of an action
 	// that is behind them; nil: nothing.
 	peek func(h *httpChain, c *call)
@@ -48,6 +51,15 @@ var lowerings = map[string]*lowering{
 	"mirror":            {http: mirrorHTTP, routed: "mirror", several: true, commutes: mirrorCommutes},
 	"hedge":             {http: hedgeHTTP, routed: "hedge", wrapper: true},
 	"outlier_detection": {http: outlierHTTP, tcp: outlierTCP, routed: "outlier", commutes: outlierCommutes},
+	"cors":              {http: corsHTTP},
+	"ext_authz":         {http: extAuthzHTTP, byPath: func(*call) bool { return true }},
+	"concurrency_limit": {http: concurrencyHTTP, tcp: concurrencyTCP},
+	"bandwidth_limit":   {http: bandwidthHTTP},
+	"max_body":          {http: maxBodyHTTP, writes: lengthWritten},
+	"rewrite":           {http: rewriteHTTP, writes: rewritten, commutes: unread, byPath: rewritesPath},
+	"redirect":          {http: redirectHTTP},
+	"respond":           {http: respondHTTP},
+	"compress":          {http: compressHTTP},
 }
 
 func always(*call, *call) bool { return true }

@@ -115,6 +115,8 @@ func (c *checker) visit(m proto.Message) {
 		}
 	case *corev3.HttpUri:
 		c.use(m.GetCluster())
+	case *corev3.GrpcService_EnvoyGrpc:
+		c.use(m.GetClusterName())
 	case *corev3.EnvoyInternalAddress:
 		c.internal[m.GetServerListenerName()] = true
 	case *internalv3.InternalListener:

@@ -22,10 +22,22 @@ var grpcCodes = []string{
 	"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 }
 
-// denyHTTP: deny(status, body, code). The filter stands in its place among the
-// others, so that nothing after it counts the request; it always answers 403,
-// and the reply is rewritten by the details that name the policy.
+// denyHTTP: deny(status, body, code).
 func denyHTTP(h *httpChain, c *call) {
+	reply := &hcmv3.ResponseMapper{BodyFormatOverride: format(escapeFormat(c.str("body")))}
+	if h.grpc {
+		reply.HeadersToAdd = grpcStatus(strconv.Itoa(slices.Index(grpcCodes, c.str("code"))))
+	} else {
+		reply.StatusCode = u32(uint32(c.num("status")))
+	}
+	h.answer(c, reply)
+}
+
+// answer ends requests with a reply. The filter stands in its place among the
+// others, so that nothing after it counts the request; it always answers 403,
+// and what it says is rewritten by the details that name the policy. The body
+// is given as a format, since an empty inline_string would leave Envoy's.
+func (h *httpChain) answer(c *call, reply *hcmv3.ResponseMapper) {
 	anyone := &rbacconfigv3.Policy{
 		Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_Any{Any: true}}},
 		Principals:  []*rbacconfigv3.Principal{{Identifier: &rbacconfigv3.Principal_Any{Any: true}}},
@@ -34,16 +46,7 @@ func denyHTTP(h *httpChain, c *call) {
 		Rules:           &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: map[string]*rbacconfigv3.Policy{c.name: anyone}},
 		RulesStatPrefix: c.policy().Name + ".",
 	})
-	reply := &hcmv3.ResponseMapper{
-		Filter: celLogFilter(fmt.Sprintf("response.code_details == %s", celString("rbac_access_denied_matched_policy["+c.name+"]"))),
-		// An empty inline_string would leave the body as it is.
-		BodyFormatOverride: format(escapeFormat(c.str("body"))),
-	}
-	if h.grpc {
-		reply.HeadersToAdd = grpcStatus(strconv.Itoa(slices.Index(grpcCodes, c.str("code"))))
-	} else {
-		reply.StatusCode = u32(uint32(c.num("status")))
-	}
+	reply.Filter = celLogFilter(fmt.Sprintf("response.code_details == %s", celString("rbac_access_denied_matched_policy["+c.name+"]")))
 	h.replies = append(h.replies, reply)
 }
 

@@ -61,7 +61,13 @@ type probe struct {
 
 const both = ir.Ingress | ir.Egress
 
-func TestEnforcement(t *testing.T) {
+func TestEnforcement(t *testing.T) { enforce(t, slices.Concat(rows, wrapped, observed, apart, pathRows, chosen, copied, hedged, ejected)) }
+
+// TestAnswers is the same for the actions that answer, limit and change bodies,
+// beside services that some of them ask.
+func TestAnswers(t *testing.T) { enforce(t, answers) }
+
+func enforce(t *testing.T, rows []row) {
 	client, server := newPair(t)
 	prog := newProgram()
 	type place struct {
@@ -72,7 +78,7 @@ func TestEnforcement(t *testing.T) {
 	}
 	var places []*place
 	next := 20000
-	for _, r := range slices.Concat(rows, wrapped, observed, apart, pathRows, chosen, copied, hedged, ejected) {
+	for _, r := range rows {
 		for _, side := range []ir.Side{ir.Ingress, ir.Egress} {
 			if r.sides&side == 0 {
 				continue
@@ -99,6 +105,8 @@ func TestEnforcement(t *testing.T) {
 	serveDNS(t, client)
 	serveDNS(t, server)
 	serveKeys(t, server)
+	serveGuard(t, server)
+	serveLimits(t, server)
 	l := prog.layout()
 	files := emitted(t, l)
 	logs := map[string]*output{}

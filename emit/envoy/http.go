@@ -10,6 +10,7 @@ import (
 	originaldstv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/original_dst/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
@@ -30,7 +31,11 @@ type httpChain struct {
 	routes  []routeOp
 	decided map[string]bool // policies whose `when` filter is in place
 	mapped  map[string]bool // local replies that are mapped already
-	next    string          // name of the internal listener behind this one; "": the receiver
+	// perFilter is configuration that a filter looks for at the virtual host, by
+	// the filter's name.
+	perFilter map[string]*anypb.Any
+	bodies    bool   // something waits for the request's body before it passes anything on
+	next      string // name of the internal listener behind this one; "": the receiver
 }
 
 // httpListener lowers a listener of the http or grpc plane.
@@ -58,20 +63,24 @@ func (a *adm) httpListener(l *layout.Listener) {
 func (a *adm) newHTTPChain(l *layout.Listener, name string, calls, all []*call) *httpChain {
 	return &httpChain{
 		adm: a, l: l, name: name, grpc: l.Protocol.Plane() == graph.GRPC, calls: calls, all: all, decided: map[string]bool{}, mapped: map[string]bool{},
+		perFilter: map[string]*anypb.Any{},
 	}
 }
 
 // add appends an HTTP filter that acts for a call: always, or when the call's
 // policy applies.
-func (h *httpChain) add(c *call, filter proto.Message) {
+func (h *httpChain) add(c *call, filter proto.Message) { h.addAs(c, c.name, filter) }
+
+// addAs is add for a call that needs several filters.
+func (h *httpChain) addAs(c *call, name string, filter proto.Message) {
 	if c.when != nil && c.when.late() {
 		h.cannot(c.Action, "%s with a condition on the response", c.Name())
 		return
 	}
 	if c.when != nil {
-		filter = onlyIf(c.when.holds(), c.name, filter)
+		filter = onlyIf(c.when.holds(), name, filter)
 	}
-	h.filters = append(h.filters, httpFilter(c.name, filter))
+	h.filters = append(h.filters, httpFilter(name, filter))
 }
 
 // lower runs the lowerings. What wrappers read of the actions behind them comes
@@ -129,6 +138,7 @@ func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 	m := passThrough(h.name)
 	m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: h.routeConfig()}
 	m.AccessLog = h.logs
+	m.Proxy_100Continue = !h.bodies // a client that waits for 100 has it from the proxy that waits for its body
 	m.HttpFilters = append(m.HttpFilters, h.filters...)
 	m.HttpFilters = append(m.HttpFilters, httpFilter("router", &routerv3.Router{SuppressEnvoyHeaders: true}))
 	if len(h.replies) > 0 {
@@ -139,7 +149,8 @@ func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 		m.GenerateRequestId = yes()
 		m.RequestIdExtension = keepRequestID()
 	}
-	if slices.ContainsFunc(whens, func(w *when) bool { return w.readsAny(pathParts) }) {
+	if slices.ContainsFunc(whens, func(w *when) bool { return w.readsAny(pathParts) }) ||
+		slices.ContainsFunc(h.all, func(c *call) bool { return c.low.byPath != nil && c.low.byPath(c) }) {
 		normalizePath(m)
 	}
 	return m

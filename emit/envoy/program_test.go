@@ -27,32 +27,40 @@ type policy struct {
 	front   []string // policies with a wrapper that it stands before
 	part    string
 	except  []netip.Prefix // callers that it leaves out
+	closed  bool           // what @fail says
 }
 
 // args of an action; the defaults of the prelude are filled in by act.
 type args map[string]ir.Value
 
 var defaults = map[string]args{
-	"deny":            {"status": num(403), "body": str(""), "code": str("PERMISSION_DENIED")},
-	"rate_limit":      {"burst": num(0), "scope": str("caller")},
-	"timeout":         {},
-	"connect_timeout": {},
-	"idle_timeout":    {},
-	"retry":           {"attempts": num(2), "on": strs("connect-failure", "reset", "unavailable"), "per_try": dur(0)},
-	"set_header":      {"of": str("request")},
-	"append_header":   {"of": str("request")},
-	"remove_header":   {"of": str("request")},
-	"route":           {},
-	"split":           {},
-	"fault":           {"delay": dur(0), "abort": num(0), "share": float(1)},
-	"jwt":             {"jwks_uri": str(""), "jwks": str(""), "audiences": strs(), "forward": boolean(false)},
-	"access_log":      {"format": str("json")},
-	"metric":          {},
-	"lb":              {"policy": str("round_robin"), "key": str("")},
-	"mirror":          {"share": float(1)},
-	"hedge":           {},
-
+	"deny":              {"status": num(403), "body": str(""), "code": str("PERMISSION_DENIED")},
+	"rate_limit":        {"burst": num(0), "scope": str("caller"), "address": str("limits.test:19997")},
+	"timeout":           {},
+	"connect_timeout":   {},
+	"idle_timeout":      {},
+	"retry":             {"attempts": num(2), "on": strs("connect-failure", "reset", "unavailable"), "per_try": dur(0)},
+	"set_header":        {"of": str("request")},
+	"append_header":     {"of": str("request")},
+	"remove_header":     {"of": str("request")},
+	"route":             {},
+	"split":             {},
+	"fault":             {"delay": dur(0), "abort": num(0), "share": float(1)},
+	"jwt":               {"jwks_uri": str(""), "jwks": str(""), "audiences": strs(), "forward": boolean(false)},
+	"access_log":        {"format": str("json")},
+	"metric":            {},
+	"lb":                {"policy": str("round_robin"), "key": str("")},
+	"mirror":            {"share": float(1)},
+	"hedge":             {},
 	"outlier_detection": {"errors": num(5), "interval": dur(10 * time.Second), "eject": dur(30 * time.Second)},
+	"cors":              {"methods": strs("GET", "HEAD", "POST"), "headers": strs(), "max_age": dur(0), "credentials": boolean(false)},
+	"ext_authz":         {"timeout": dur(200 * time.Millisecond)},
+	"concurrency_limit": {"scope": str("caller")},
+	"bandwidth_limit":   {"scope": str("caller")},
+	"rewrite":           {"prefix": str(""), "with": str(""), "host": str("")},
+	"redirect":          {"host": str(""), "path": str(""), "status": num(302)},
+	"respond":           {"status": num(200), "body": str("")},
+	"compress":          {"types": strs("text/html", "application/json")},
 }
 
 func str(s string) ir.Value        { return ir.Value{Kind: ir.String, Str: s} }
@@ -135,7 +143,7 @@ func (p *program) call(port int, proto graph.Protocol, side ir.Side, policies ..
 			edge.Cond = &ir.Condition{Expr: pol.when, Text: text, Reads: pol.reads}
 		}
 		o := &ir.Obligation{
-			Policy: &ir.Policy{Name: pol.name, Actions: pol.actions, Sample: pol.sample, At: p.src.Span(0, 0)},
+			Policy: &ir.Policy{Name: pol.name, Actions: pol.actions, Sample: pol.sample, At: p.src.Span(0, 0), FailClosed: pol.closed},
 			Part:   pol.part, Actions: pol.actions, Receiver: p.server.Service, Port: port, Protocol: proto, Edges: []*ir.Edge{edge},
 		}
 		l.Rules = append(l.Rules, &layout.Rule{Obligation: o, Edges: o.Edges, Cond: edge.Cond, Replicas: adm.Service.MaxReplicas, Except: pol.except})

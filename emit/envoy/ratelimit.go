@@ -13,6 +13,10 @@ import (
 
 // rateLimitHTTP: rate_limit(rate, burst, scope). One filter, one bucket.
 func rateLimitHTTP(h *httpChain, c *call) {
+	if c.Args["global"].Bool {
+		globalLimitHTTP(h, c)
+		return
+	}
 	bucket := h.bucket(c)
 	if bucket == nil {
 		return
@@ -29,6 +33,11 @@ func rateLimitHTTP(h *httpChain, c *call) {
 // rateLimitTCP counts connections; one too many is closed before any is made to
 // the receiver.
 func rateLimitTCP(t *tcpChain, c *call) {
+	if c.Args["global"].Bool {
+		// Envoy's network filter leaves the limit out of its question.
+		t.cannot(c.Action, "rate_limit with global: true on %s", t.l.Protocol)
+		return
+	}
 	bucket := t.bucket(c)
 	if bucket == nil {
 		return
@@ -40,10 +49,6 @@ func rateLimitTCP(t *tcpChain, c *call) {
 // fill_interval, so a budget of n events in a period is just that, without
 // rounding.
 func (a *adm) bucket(c *call) *typev3.TokenBucket {
-	if c.Args["global"].Bool {
-		a.cannot(c.Action, "rate_limit with global: true")
-		return nil
-	}
 	b := layout.BudgetOf(c.Action, c.rule.Replicas)
 	if b.Burst < 1 {
 		a.cannot(c.Action, "a burst of %d for %d replicas: each of them gets less than one request", c.num("burst"), c.rule.Replicas)

@@ -50,7 +50,7 @@ func (h *httpChain) addRoute(c *call, apply func(t *target)) {
 // routeConfig gives the routes: one, or a tree of matchers with one for each
 // combination of the conditions.
 func (h *httpChain) routeConfig() *routev3.RouteConfiguration {
-	host := &routev3.VirtualHost{Name: h.name, Domains: []string{"*"}}
+	host := &routev3.VirtualHost{Name: h.name, Domains: []string{"*"}, TypedPerFilterConfig: h.perFilter}
 	if h.next != "" {
 		host.ResponseHeadersToRemove = []string{failureHeader}
 	}

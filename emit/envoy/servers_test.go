@@ -113,8 +113,8 @@ func serve(t testing.TB, n *namespace, port int, plane graph.Plane) *app {
 
 // seen is what the HTTP app tells of the request it got.
 type seen struct {
-	Version, Method, URI, Proto, Body string
-	Header                            http.Header
+	Version, Method, Host, URI, Proto, Body string
+	Header                                  http.Header
 }
 
 // ServeHTTP answers with what it saw. The path asks for more: /status/N, /slow/MS,
@@ -162,10 +162,15 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	addr := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	a.note(fmt.Sprintf("%s %s %s%s %d", localVersion(addr), r.Method, r.Host, r.RequestURI, len(body)))
+	for name, values := range r.Header { // what it is asked to answer with
+		if name, asked := strings.CutPrefix(name, "Answer-"); asked {
+			w.Header()[name] = values
+		}
+	}
 	w.Header().Set("X-Resp", "app")
 	w.Header().Set("Server", "app")
 	w.WriteHeader(code)
-	json.NewEncoder(w).Encode(seen{localVersion(addr), r.Method, r.RequestURI, r.Proto, string(body), r.Header})
+	json.NewEncoder(w).Encode(seen{localVersion(addr), r.Method, r.Host, r.RequestURI, r.Proto, string(body), r.Header})
 }
 
 // grpcApp is a health service whose answers are told by the name asked for.
@@ -243,6 +248,7 @@ type httpRequest struct {
 	h2      bool
 	body    string
 	limit   time.Duration // 0: 20 s
+	chunked bool          // the length of the body is not said before
 }
 
 type httpAnswer struct {
@@ -272,8 +278,14 @@ func (r httpRequest) do() httpAnswer {
 	if err != nil {
 		return httpAnswer{err: err}
 	}
+	if r.chunked {
+		req.ContentLength = -1
+	}
 	for k, lines := range r.header {
 		for _, v := range lines {
+			if http.CanonicalHeaderKey(k) == "Host" {
+				req.Host = v
+			}
 			req.Header.Add(k, v)
 		}
 	}

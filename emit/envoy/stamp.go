@@ -31,11 +31,6 @@ func stampScript(c *call) string {
 	return b.String() + stampLua
 }
 
-// luaString quotes a member's key or value: visible ASCII.
-func luaString(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
-
 // stampLua: W3C Baggage, section 3.3.1. The member is taken out of every line,
 // also where its key is escaped; what is not the member stays as it is; the new
 // value goes in front of the first line.

@@ -26,9 +26,9 @@ type tcpChain struct {
 	*adm
 	l        *layout.Listener
 	held     []*when
+	calls    []*call // all of the listener
 	filters  []*listenerv3.Filter
 	logs     *[]*accesslogv3.AccessLog // of the listener
-	branched bool                      // there are other filter chains on the listener
 	ended    bool                      // the last filter answers; nothing may follow it
 	idle     time.Duration
 	connect  time.Duration
@@ -133,7 +133,7 @@ func (w *when) accepted() *matcherv3.Matcher_MatcherList_Predicate {
 }
 
 func (a *adm) tcpFilterChain(l *layout.Listener, logs *[]*accesslogv3.AccessLog, calls []*call, held []*when) *listenerv3.FilterChain {
-	t := &tcpChain{adm: a, l: l, held: held, logs: logs, branched: slices.ContainsFunc(calls, func(c *call) bool { return c.when != nil })}
+	t := &tcpChain{adm: a, l: l, held: held, calls: calls, logs: logs}
 	t.answer(held)
 	for _, c := range calls {
 		if c.when == nil || slices.Contains(held, c.when) {
@@ -172,10 +172,16 @@ func (t *tcpChain) end(c *call, filter proto.Message) {
 	t.ended = true
 }
 
+// repeated reports whether a call is in several filter chains of the listener:
+// in one for each combination of the other policies' conditions.
+func (t *tcpChain) repeated(c *call) bool {
+	return slices.ContainsFunc(t.calls, func(d *call) bool { return d.when != nil && d.when != c.when })
+}
+
 // shareKey makes the filter chains of one listener share a bucket; a single one
 // has no need to.
 func (t *tcpChain) shareKey(c *call) string {
-	if !t.branched {
+	if !t.repeated(c) {
 		return ""
 	}
 	return t.l.Name + "/" + c.name

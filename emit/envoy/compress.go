@@ -1,0 +1,29 @@
+package envoy
+
+import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	brotliv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/compression/brotli/compressor/v3"
+	gzipv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/compression/gzip/compressor/v3"
+	compressorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/compressor/v3"
+	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+)
+
+// compressHTTP: compress(types), with brotli where the caller takes both.
+func compressHTTP(h *httpChain, c *call) {
+	var types []*envoymatcherv3.StringMatcher
+	for _, t := range texts(c.Args["types"]) {
+		types = append(types, &envoymatcherv3.StringMatcher{MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: t}, IgnoreCase: true})
+	}
+	for _, library := range []*corev3.TypedExtensionConfig{extension("gzip", &gzipv3.Gzip{}), extension("brotli", &brotliv3.Brotli{})} {
+		h.addAs(c, c.name+"/"+library.Name, &compressorv3.Compressor{
+			CompressorLibrary: library,
+			ChooseFirst:       library.Name == "brotli",
+			ResponseDirectionConfig: &compressorv3.Compressor_ResponseDirectionConfig{
+				CommonConfig:         &compressorv3.Compressor_CommonDirectionConfig{ContentTypeMatcher: types},
+				WeakenEtagOnCompress: true,
+				// An answer to a request for a range is a part of what is not compressed.
+				UncompressibleResponseCodes: []uint32{206},
+			},
+		})
+	}
+}
