@@ -23,7 +23,7 @@ func compresses(a *attempt, c *act) {
 		a.acts(c, `response.headers["vary"]`, "response header vary appended %q", "Accept-Encoding")
 	}
 	coding := acceptedCoding(a.msg.headers.Get("accept-encoding"))
-	if coding == "" {
+	if coding == "" || a.answer.Body == "" {
 		return
 	}
 	delete(h, "content-length")
@@ -33,15 +33,25 @@ func compresses(a *attempt, c *act) {
 	a.sets(c, "content-encoding", coding)
 }
 
+// writesBody are the actions whose answers have the body that the program says;
+// what a proxy says by itself is shorter than what is compressed.
+var writesBody = []string{"allow", "cors", "deny", "redirect", "respond"}
+
+// compressible reports whether the answer would be compressed for a caller that
+// takes that: one of no media type, too.
 func compressible(a *attempt, c *act) bool {
-	h := a.answer.Headers
+	h, long := a.answer.Headers, len(a.answer.Body) >= leastCompressed
 	kind, _, _ := strings.Cut(h.Get("content-type"), ";")
-	if a.answer.by != nil {
+	if by := a.answer.by; by != nil {
 		kind = "text/plain"
+		empty := a.answer.Body == "" && (slices.Contains(writesBody, by.Name()) || by.Args["global"].Bool)
+		if empty { // which has no type, and says nothing of its length
+			kind, long = "", true
+		}
 	}
-	typed := slices.ContainsFunc(c.Args["types"].List, func(v ir.Value) bool { return strings.EqualFold(v.Str, strings.TrimSpace(kind)) })
-	return typed && len(a.answer.Body) >= leastCompressed && a.answer.Status != 206 &&
-		h.Get("content-encoding") == "" && !strings.Contains(h.Get("cache-control"), "no-transform")
+	kind = strings.TrimSpace(kind)
+	typed := kind == "" || slices.ContainsFunc(c.Args["types"].List, func(v ir.Value) bool { return strings.EqualFold(v.Str, kind) })
+	return typed && long && a.answer.Status != 206 && h.Get("content-encoding") == "" && !strings.Contains(h.Get("cache-control"), "no-transform")
 }
 
 // acceptedCoding is the coding that a caller likes best, brotli where it likes
@@ -54,7 +64,7 @@ func acceptedCoding(accept string) string {
 		if q, ok := strings.CutPrefix(strings.ReplaceAll(param, " ", ""), "q="); ok {
 			weight, _ = strconv.ParseFloat(q, 64)
 		}
-		weights[strings.ToLower(strings.TrimSpace(name))] = weight
+		weights[strings.TrimSpace(name)] = weight // Envoy knows the codings in lower case only
 	}
 	best, most := "", 0.0
 	for _, coding := range []string{"br", "gzip"} {

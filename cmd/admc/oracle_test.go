@@ -57,6 +57,56 @@ var oraclePrograms = []struct {
 	{"shares", `
 		SIDE policy half { on * -> geo  sample 50%  set_header("x-mark", "half") }
 		SIDE policy tenth { on * -> geo  sample 10%  deny(status: 410) }`, false},
+	{"answers that are made up", `
+		SIDE policy a_pages { on * -> geo  cors(origins: ["https://a.test", "https://b.test"], methods: ["GET", "PUT"], headers: ["x-a"], max_age: 10m, credentials: true) }
+		SIDE policy b_bodies { on * -> geo  max_body(100B) }
+		SIDE policy c_paths { on * -> geo  rewrite(prefix: "/v1/", with: "/gone/by/") }
+		SIDE policy d_host {
+		    on   * -> geo
+		    when { request.headers["x-group"] == "beta" && request.url_path.startsWith("/gone/by/") }
+		    rewrite(host: "inner.test")
+		}
+		SIDE policy e_small { on * -> geo  compress(["application/json", "text/plain"]) }
+		SIDE policy e_denied {
+		    on   * -> geo
+		    when { request.url_path == "/denied" }
+		    deny()
+		}
+		SIDE policy f_moved {
+		    on   * -> geo
+		    when { request.url_path == "/old" }
+		    redirect(path: "/new", status: 308)
+		}
+		SIDE policy h_gone {
+		    on   * -> geo
+		    when { request.url_path.startsWith("/gone/for") }
+		    respond(status: 410, body: "gone, and 100% of it for ever and ever")
+		}`, false},
+	{"answers by path", `
+		SIDE policy f_moved {
+		    on   * -> geo
+		    when { request.url_path == "/old" }
+		    redirect(path: "/new?c", status: 308)
+		}
+		SIDE policy g_elsewhere {
+		    on   * -> geo
+		    when { request.url_path.startsWith("/else") }
+		    redirect(host: "new.test:8443")
+		}
+		SIDE policy h_gone {
+		    on   * -> geo
+		    when { request.url_path.startsWith("/gone/for") }
+		    respond(status: 410, body: "gone")
+		}
+		SIDE policy i_empty {
+		    on   * -> geo
+		    when { request.url_path == "/empty" }
+		    respond()
+		}
+		SIDE policy h_late {
+		    on   * -> geo
+		    fault(abort: 503)
+		}`, false},
 	{"wrappers", `
 		policy again { on * -> geo  retry(attempts: 2, on: ["unavailable"]) }
 		policy mark { on * -> geo  append_header("x-trail", "m")  set_header("x-back", "m", of: "response") }
@@ -82,6 +132,28 @@ func oracleRequests(program string) []testbed.Request {
 		var out []testbed.Request
 		for i := range 40 {
 			out = append(out, request("GET", "/", "x-request-id", fmt.Sprintf("id-%d", i)))
+		}
+		return out
+	case "answers by path":
+		return []testbed.Request{
+			request("GET", "/old?a=b", "host", "shop.test"), request("GET", "/else/where?a=b", "host", "shop.test:81", "x-forwarded-proto", "https"), request("PUT", "//else"),
+			request("GET", "/gone/forth"), request("GET", "/empty"), request("GET", "/"),
+		}
+	case "answers that are made up":
+		out := []testbed.Request{
+			request("OPTIONS", "/", "origin", "https://b.test", "access-control-request-method", "PUT"), request("OPTIONS", "/", "origin", "https://c.test", "access-control-request-method", "PUT"),
+			request("OPTIONS", "/", "origin", "https://b.test"), request("GET", "/", "origin", "https://a.test"), request("GET", "/empty", "origin", "https://a.test"), request("GET", "/empty", "origin", "null"),
+			request("GET", "/v1/x?y"), request("GET", "//v1/../v1/x"), request("GET", "/v10"), request("GET", "/v1/", "x-group", "beta"), request("GET", "/v1/for/ever"),
+			request("GET", "/old?a=b", "host", "shop.test"), request("GET", "/old", "host", "shop.test:81", "x-forwarded-proto", "https"), request("GET", "/a?b", "host", "old.test"), request("GET", "/old", "host", "old.test"),
+			request("GET", "/gone/forth"), request("GET", "/gone/forth", "accept-encoding", "gzip"), request("GET", "/gone/forth", "accept-encoding", "identity"), request("GET", "/denied"),
+		}
+		for _, accept := range []string{"gzip", "GZIP", "identity", "gzip;q=0", "br;q=0, gzip;q=0.5", "deflate", "gzip;q=0.5, identity", "x, gzip ; q=0.2", "*;q=0"} {
+			out = append(out, request("GET", "/", "accept-encoding", accept))
+		}
+		for _, size := range []int{1, 100, 101, 5000} {
+			r := request("POST", "/", "x-mark", fmt.Sprint(size))
+			r.Body = strings.Repeat("x", size)
+			out = append(out, r)
 		}
 		return out
 	case "wrappers":
@@ -131,7 +203,8 @@ func TestInterpreterIsTheOracle(t *testing.T) {
 
 var (
 	seenHeaders = []string{"x-mark", "x-trail", "x-secret", "x-group", "x-request-id", "authorization"}
-	backHeaders = []string{"x-back", "content-type"}
+	backHeaders = []string{"x-back", "content-type", "location", "content-encoding", "vary",
+		"access-control-allow-origin", "access-control-allow-methods", "access-control-allow-headers", "access-control-max-age", "access-control-allow-credentials"}
 )
 
 // met is what became of a request, seen from its two ends.
@@ -145,7 +218,15 @@ func met(c *testbed.Client, r testbed.Request) string {
 		return outcome(res.Status, back, res.Body, "", nil)
 	}
 	echo := c.Echo(res)
-	return outcome(res.Status, back, "", echo.URI, func(name string) string { return strings.Join(echo.Header.Values(name), ",") })
+	return outcome(res.Status, back, "", toldHost(echo.Host)+echo.URI, func(name string) string { return strings.Join(echo.Header.Values(name), ",") })
+}
+
+// toldHost is the host of a request that has one of its own.
+func toldHost(host string) string {
+	if host == "geo" || host == "geo:8080" {
+		return ""
+	}
+	return host
 }
 
 func outcome(status int, back func(string) string, body, path string, seen func(string) string) string {
@@ -156,7 +237,7 @@ func outcome(status int, back func(string) string, body, path string, seen func(
 		}
 	}
 	if seen == nil {
-		if status == 404 {
+		if status == 404 || status == 410 {
 			out += " body " + body
 		}
 		return out
@@ -195,12 +276,17 @@ func interpreted(t *testing.T, program string, requests []testbed.Request) []str
 		for name, values := range r.Header {
 			headers[strings.ToLower(name)] = values
 		}
-		echo := func(lang.Arrival) lang.Answer {
-			return lang.Answer{Status: 200, Headers: lang.Headers{"content-type": {"application/json"}}}
+		host := headers.Get("host")
+		delete(headers, "host")
+		if r.Body != "" {
+			headers["content-length"] = []string{fmt.Sprint(len(r.Body))}
 		}
-		res := in.Run(&lang.Request{Call: call, Method: r.Method, Path: strings.TrimPrefix(r.URL, geo), Headers: headers, Receiver: echo, At: since})[0]
+		echo := func(lang.Arrival) lang.Answer {
+			return lang.Answer{Status: 200, Headers: lang.Headers{"content-type": {"application/json"}}, Body: strings.Repeat("x", 100)}
+		}
+		res := in.Run(&lang.Request{Call: call, Method: r.Method, Path: strings.TrimPrefix(r.URL, geo), Host: host, Headers: headers, Receiver: echo, At: since})[0]
 		if res.Reached && res.By == "" {
-			out = append(out, outcome(res.Status, res.Headers.Get, "", res.Arrival.Path, res.Arrival.Headers.Get))
+			out = append(out, outcome(res.Status, res.Headers.Get, "", toldHost(res.Arrival.Host)+res.Arrival.Path, res.Arrival.Headers.Get))
 		} else {
 			out = append(out, outcome(res.Status, res.Headers.Get, res.Body, "", nil))
 		}

@@ -3,6 +3,7 @@
 package envoy
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"compress/gzip"
@@ -11,11 +12,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"admc.dev/admc/lang/ir"
 )
@@ -67,6 +72,60 @@ func posting(size int, chunked bool) func(*testing.T, probe) string {
 // sentRPC is a gRPC call of a message of about that many bytes.
 func sentRPC(size int) func(*testing.T, probe) string { return rpc(strings.Repeat("x", size)) }
 
+// talking sends messages of these sizes on one stream, and waits for each to come
+// back before it sends the next.
+func talking(sizes ...int) func(*testing.T, probe) string {
+	return func(t *testing.T, p probe) string {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		s, err := connectGRPC(t, p.n, p.address).NewStream(ctx, &talk, "/test.Talk/Talk")
+		var out []string
+		for _, size := range sizes {
+			m := &wrapperspb.StringValue{Value: strings.Repeat("x", size)}
+			if err == nil {
+				err = s.SendMsg(m)
+			}
+			if err == nil {
+				err = s.RecvMsg(m)
+			}
+			if err != nil {
+				return strings.Join(append(out, status.Code(err).String()), " ")
+			}
+			out = append(out, fmt.Sprint(len(m.Value)))
+		}
+		return strings.Join(out, " ")
+	}
+}
+
+// raw writes a request, waits for the head of an answer, writes more, and gives
+// the first lines of both answers.
+func raw(request, more string) func(*testing.T, probe) string {
+	return func(t *testing.T, p probe) string {
+		c, err := p.n.dial(context.Background(), p.address)
+		if err != nil {
+			return err.Error()
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(5 * time.Second))
+		io.WriteString(c, request)
+		r := textproto.NewReader(bufio.NewReader(c))
+		first, err := r.ReadLine()
+		if err != nil {
+			return err.Error()
+		}
+		r.ReadMIMEHeader()
+		io.WriteString(c, more)
+		second, err := r.ReadLine()
+		if err != nil {
+			return first + ", " + err.Error()
+		}
+		if strings.HasPrefix(second, "{") {
+			second = "app"
+		}
+		return first + ", " + second
+	}
+}
+
 // atOnce makes n calls that overlap and counts their outcomes.
 func atOnce(n int, f func(*testing.T, probe) string) func(*testing.T, probe) string {
 	return func(t *testing.T, p probe) string {
@@ -89,14 +148,40 @@ func atOnce(n int, f func(*testing.T, probe) string) func(*testing.T, probe) str
 	}
 }
 
+// crowding says how many requests were at work in the app at most, of 16 clients
+// that make 50 each.
+func crowding(t *testing.T, p probe) string {
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			tr := &http.Transport{DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) { return p.n.dial(ctx, addr) }}
+			defer tr.CloseIdleConnections()
+			for range 50 {
+				if r, err := (&http.Client{Transport: tr}).Get("http://" + p.address + "/slow/5"); err == nil {
+					io.Copy(io.Discard, r.Body)
+					r.Body.Close()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if most := p.app.peak.Load(); most <= 3 {
+		return fmt.Sprintf("%d at work", most)
+	}
+	return "more than 3 at work"
+}
+
 // held opens n connections one after the other and counts those that the server
 // greets while the others are open.
-func held(n int) func(*testing.T, probe) string {
+func held(n int) func(*testing.T, probe) string { return heldFrom(n, clientIP) }
+
+// heldFrom opens them from these addresses in turn.
+func heldFrom(n int, from ...string) func(*testing.T, probe) string {
 	return func(t *testing.T, p probe) string {
 		greeted := 0
 		var open []net.Conn
-		for range n {
-			c, err := p.n.dial(context.Background(), p.address)
+		for i := range n {
+			c, err := p.n.dialFrom(context.Background(), from[i%len(from)], p.address)
 			if err != nil {
 				return err.Error()
 			}
@@ -126,8 +211,8 @@ func inflated(accept string, header ...string) func(*testing.T, probe) string {
 	return func(t *testing.T, p probe) string {
 		h := pairs(header)
 		h["Accept-Encoding"] = []string{accept}
-		if h["Answer-Content-Type"] == "" {
-			h["Answer-Content-Type"] = "application/json; charset=utf-8"
+		if h["Answer-Content-Type"] == nil {
+			h["Answer-Content-Type"] = []string{"application/json; charset=utf-8"}
 		}
 		a := httpRequest{n: p.n, address: p.address, path: "/", header: h}.do()
 		if a.err != nil {
@@ -260,6 +345,17 @@ var answers = []row{
 	{"max_body if", "http", both, []policy{{name: "p", when: beta, reads: betaReads, actions: []*ir.Action{act("max_body", args{"size": num(10)})}}},
 		each(told(httpRequest{method: "POST", body: strings.Repeat("x", 11)}), told(httpRequest{method: "POST", body: strings.Repeat("x", 11), header: map[string][]string{"x-group": {"beta"}}})),
 		"200 app | 413 Payload Too Large", "200 app | 200 app", served},
+	{"max_body after an upgrade and a wait for 100", "http", both, []policy{do("p", act("max_body", args{"size": num(4)}))},
+		each(raw("GET /upgrade HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "longer than four\n"),
+			raw("POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", "four"),
+			raw("POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", "five5"),
+			raw("POST / HTTP/1.1\r\nHost: shop\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nfive5", "")),
+		"HTTP/1.1 101 Switching Protocols, longer than four | HTTP/1.1 100 Continue, HTTP/1.1 200 OK | HTTP/1.1 100 Continue, HTTP/1.1 413 Payload Too Large | HTTP/1.1 413 Payload Too Large, Payload Too Large",
+		"HTTP/1.1 101 Switching Protocols, longer than four | HTTP/1.1 100 Continue, HTTP/1.1 200 OK | HTTP/1.1 100 Continue, HTTP/1.1 200 OK | HTTP/1.1 200 OK, app", served},
+	{"max_body over HTTP/2", "http", both, []policy{do("p", act("max_body", args{"size": num(4)}))},
+		each(told(httpRequest{h2: true, method: "POST", body: "four"}), told(httpRequest{h2: true, method: "POST", body: "five5", chunked: true})), "200 app | 413 Payload Too Large", "200 app | 200 app", served},
+	{"max_body of a stream", "grpc", both, []policy{do("p", act("max_body", args{"size": num(1000)}))},
+		talking(400, 400, 400), "400 400 Internal", "400 400 400", served},
 	{"max_body behind a retry", "http", ir.Egress, []policy{
 		do("p", act("retry", args{"attempts": num(3)})), do("q", act("max_body", args{"size": num(1000)}))},
 		reached(each(sending(1000, "/flaky/3"), sending(1001, "/")), requests), "200 app | 413 Payload Too Large; 3 reached the app", "503 app | 200 app; 2 reached the app", served},
@@ -270,6 +366,8 @@ var answers = []row{
 	{"concurrency_limit", "http", both, []policy{do("p", act("concurrency_limit", args{"max": num(2)}))},
 		reached(each(atOnce(5, web("/slow/700")), atOnce(2, web("/slow/300")), web("/")), requests),
 		"2 x 200 app, 3 x 503 reached concurrency limit | 2 x 200 app | 200 app; 5 reached the app", "5 x 200 app | 2 x 200 app | 200 app; 8 reached the app", served},
+	{"concurrency_limit under load", "http", both, []policy{do("p", act("concurrency_limit", args{"max": num(3)}))},
+		crowding, "3 at work", "more than 3 at work", served},
 	{"concurrency_limit of one", "http", both, []policy{{name: "p", when: beta, reads: betaReads, actions: []*ir.Action{act("concurrency_limit", args{"max": num(1)})}}},
 		each(atOnce(3, web("/slow/500", "x-group", "beta")), atOnce(3, web("/slow/300")), web("/", "x-group", "beta")),
 		"1 x 200 app, 2 x 503 reached concurrency limit | 3 x 200 app | 200 app", "3 x 200 app | 3 x 200 app | 200 app", served},
@@ -277,6 +375,14 @@ var answers = []row{
 		atOnce(5, rpc("slow/700")), "2 x OK, 3 x ResourceExhausted reached concurrency limit", "5 x OK", served},
 	{"concurrency_limit", "tcp", both, []policy{do("p", act("concurrency_limit", args{"max": num(2)}))},
 		reached(each(held(4), greeting), connections), "2 of 4 | " + hello + "; 3 reached the app", "4 of 4 | " + hello + "; 5 reached the app", served},
+	{"concurrency_limit beside conditions of others", "tcp", both, []policy{
+		do("p", act("concurrency_limit", args{"max": num(2)})),
+		{name: "q", when: fromOther, reads: []string{"source.address"}, actions: []*ir.Action{act("access_log", nil)}}},
+		each(held(3), heldFrom(3, otherIP), heldFrom(4, clientIP, otherIP)), "2 of 3 | 2 of 3 | 2 of 4", "3 of 3 | 3 of 3 | 4 of 4", served},
+	{"concurrency_limit with a condition of its own", "tcp", both, []policy{{name: "p", when: fromOther, reads: []string{"source.address"}, actions: []*ir.Action{act("concurrency_limit", args{"max": num(1)})}}},
+		each(held(3), heldFrom(3, otherIP)), "3 of 3 | 1 of 3", "3 of 3 | 3 of 3", served},
+	{"concurrency_limit behind a retry", "http", ir.Egress, []policy{do("r", act("retry", args{"attempts": num(2)})), do("p", act("concurrency_limit", args{"max": num(1)}))},
+		each(reached(web("/flaky/3"), requests), web("/")), "200 app; 3 reached the app | 200 app", "503 app; 1 reached the app | 200 app", served},
 	{"a refused request is not at work", "http", both, []policy{
 		{name: "a", when: beta, reads: betaReads, actions: []*ir.Action{act("deny", nil)}},
 		do("p", act("concurrency_limit", args{"max": num(1)})), do("q", act("fault", args{"abort": num(500)}))},
@@ -295,6 +401,19 @@ var answers = []row{
 		each(inflated("gzip"), inflated("br;q=0, gzip"), inflated("identity"), inflated(""), inflated("gzip", "Answer-Content-Type", "image/png"), inflated("gzip", "Answer-Content-Encoding", "own"), inflated("gzip", "Answer-Etag", `"e"`)),
 		`gzip Accept-Encoding  app's | gzip Accept-Encoding  app's | Accept-Encoding  app's | Accept-Encoding  app's | app's | own   app's | gzip Accept-Encoding W/"e" app's`,
 		`app's | app's | app's | app's | app's | own   app's | "e" app's`, served},
+	{"compress what respond says", "http", both, []policy{
+		do("p", act("compress", args{"types": strs("text/plain")})), do("q", act("respond", args{"status": num(410), "body": str(strings.Repeat("gone ", 20))}))},
+		clientSaw("content-encoding", "/", "Accept-Encoding", "br"), "410 [br]", "200 []", served},
+	{"answers over HTTP/2", "http", both, []policy{
+		do("a", act("cors", args{"origins": strs("https://a.test")})),
+		{name: "b", when: beta, reads: betaReads, actions: []*ir.Action{act("redirect", args{"path": str("/new")})}},
+		do("c", act("rewrite", args{"prefix": str("/v1"), "with": str("/v2"), "host": str("inner.test")}))},
+		each(told(httpRequest{h2: true, path: "/v1", header: map[string][]string{"x-group": {"beta"}, "Host": {"shop.test"}}}, "location"), told(httpRequest{h2: true, header: map[string][]string{"Origin": {"https://a.test"}}}, "access-control-allow-origin"),
+			func(t *testing.T, p probe) string {
+				a := httpRequest{n: p.n, address: p.address, path: "/v1/x", h2: true}.do()
+				return strings.TrimPrefix(a.seen.Host, p.address) + a.seen.URI
+			}),
+		"302 location=http://shop.test/new | 200 app access-control-allow-origin=https://a.test | inner.test/v2/x", "200 app location= | 200 app access-control-allow-origin= | /v1/x", served},
 	{"compress with brotli", "http", both, []policy{do("p", act("compress", nil))},
 		each(inflated("gzip, br"), inflated("br"), inflated("gzip, br;q=0.5")), "br Accept-Encoding  other bytes | br Accept-Encoding  other bytes | gzip Accept-Encoding  app's", "app's | app's | app's", served},
 	{"compress if", "http", both, []policy{
@@ -304,8 +423,8 @@ var answers = []row{
 		"app's | gzip Accept-Encoding  app's | app's | br Accept-Encoding  other bytes", "app's | app's | app's | app's", served},
 
 	{"ext_authz", "http", both, []policy{{name: "p", closed: true, actions: []*ir.Action{act("ext_authz", args{"address": str(guardAt)})}}},
-		reached(each(web("/a"), told(httpRequest{path: "/secret"}, "x-resp"), web("/x/../sec%72et"), web("/", "x-guard", "sleep"), appSaw("x-secret", "x-guard", "meddle", "x-secret", "mine")), requests),
-		"200 app | 401 the guard saw GET /secret x-resp=guard | 401 the guard saw GET /secret | 403 | [mine]; 2 reached the app",
+		reached(each(web("/a"), told(httpRequest{path: "/secret", header: map[string][]string{"X-Forwarded-Proto": {"https"}, "X-Forwarded-For": {"192.0.2.1"}}}, "x-resp"), web("/x/../sec%72et"), web("/", "x-guard", "sleep"), appSaw("x-secret", "x-guard", "meddle", "x-secret", "mine")), requests),
+		"200 app | 401 the guard saw GET /secret x-forwarded-for=192.0.2.1 x-resp=guard | 401 the guard saw GET /secret | 403 | [mine]; 2 reached the app",
 		"200 app | 200 app x-resp=app | 200 app | 200 app | [mine]; 5 reached the app", served},
 	{"ext_authz", "grpc", both, []policy{{name: "p", closed: true, actions: []*ir.Action{act("ext_authz", args{"address": str(guardAt)})}}},
 		reached(each(rpc("x"), rpc("x", "x-guard", "no"), rpc("x", "x-guard", "sleep")), requests),

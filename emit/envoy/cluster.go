@@ -32,6 +32,7 @@ type receiver struct {
 	version string        // "": all of them
 	connect time.Duration // 0: patience
 	choice  choice        // the zero choice, and no version: the address that was dialled
+	most    most
 }
 
 // clusterFor gives the name of a cluster, and makes it where it isn't there yet.
@@ -63,12 +64,18 @@ func (a *adm) clusterFor(l *layout.Listener, r receiver) string {
 	} else {
 		name += "_within_" + span(r.connect)
 	}
+	if r.most.limit > 0 {
+		name += "_for_" + l.Name + "_" + strings.ReplaceAll(r.most.by.name, "/", "_")
+	}
 	if c.LoadAssignment != nil {
 		c.LoadAssignment.ClusterName = name
 	}
 	c.Name = name
 	c.ConnectTimeout = seconds(r.connect)
 	a.put(c, r.plane)
+	if r.most.limit > 0 {
+		c.CircuitBreakers.Thresholds[0].MaxConnections = u32(r.most.limit)
+	}
 	return name
 }
 

@@ -33,18 +33,29 @@ func concurrencyHTTP(h *httpChain, c *call) {
 }
 
 // concurrencyTCP closes a connection too many before any is made to the receiver.
-// The filter counts for its own filter chain, and there is one for each
-// combination of conditions.
+// The filter counts for its own filter chain; where a call is in several, the
+// connections to the receiver are counted instead, at a cluster that they share.
 func concurrencyTCP(t *tcpChain, c *call) {
 	limit := t.concurrent(c)
 	if limit == 0 {
 		return
 	}
-	if t.repeated(c) {
-		t.cannot(c.Action, "concurrency_limit of connections beside conditions of other policies")
+	if !t.repeated(c) {
+		t.add(c, &connlimitv3.ConnectionLimit{StatPrefix: c.policy().Name, MaxConnections: wrapperspb.UInt64(uint64(limit))})
 		return
 	}
-	t.add(c, &connlimitv3.ConnectionLimit{StatPrefix: c.policy().Name, MaxConnections: wrapperspb.UInt64(uint64(limit))})
+	if t.most.limit > 0 {
+		t.cannot(c.Action, "two concurrency_limits of connections beside conditions of other policies")
+		return
+	}
+	t.most = most{limit, c}
+}
+
+// most is how many connections a cluster makes at a time for a call; the zero
+// value: any number.
+type most struct {
+	limit uint32
+	by    *call
 }
 
 // concurrent is the limit of one proxy; 0 after an error.

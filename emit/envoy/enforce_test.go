@@ -61,7 +61,9 @@ type probe struct {
 
 const both = ir.Ingress | ir.Egress
 
-func TestEnforcement(t *testing.T) { enforce(t, slices.Concat(rows, wrapped, observed, apart, pathRows, chosen, copied, hedged, ejected)) }
+func TestEnforcement(t *testing.T) {
+	enforce(t, slices.Concat(rows, wrapped, observed, apart, pathRows, chosen, copied, hedged, ejected))
+}
 
 // TestAnswers is the same for the actions that answer, limit and change bodies,
 // beside services that some of them ask.

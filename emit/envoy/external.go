@@ -9,6 +9,7 @@ import (
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"admc.dev/admc/graph"
 )
@@ -26,7 +27,18 @@ func extAuthzHTTP(h *httpChain, c *call) {
 			DisallowAll: yes(),
 		},
 		EnableDynamicMetadataIngestion: no(),
+		DisallowedHeaders:              aside(),
 	})
+}
+
+// aside are headers that hold something else inside the proxy: better none than
+// a wrong one.
+func aside() *envoymatcherv3.ListStringMatcher {
+	out := &envoymatcherv3.ListStringMatcher{}
+	for _, name := range []string{forwardedProto, protoAside} {
+		out.Patterns = append(out.Patterns, &envoymatcherv3.StringMatcher{MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: name}})
+	}
+	return out
 }
 
 // asked is the gRPC service at the call's address.

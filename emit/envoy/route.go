@@ -156,7 +156,7 @@ func (h *httpChain) direct(t *target) {
 	}
 	h.copies(t)
 	to := func(version string) string {
-		return h.clusterFor(h.l, receiver{plane, version, t.connect, t.choice})
+		return h.clusterFor(h.l, receiver{plane: plane, version: version, connect: t.connect, choice: t.choice})
 	}
 	if len(t.versions) < 2 {
 		version := ""

@@ -29,6 +29,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"admc.dev/admc/graph"
 )
@@ -38,7 +39,9 @@ type app struct {
 	accepted atomic.Int64 // connections
 	requests atomic.Int64
 	mu       sync.Mutex
-	arrived  []string // http: pod, method, URI, length of the body
+	arrived  []string     // http: pod, method, URI, length of the body
+	busy     atomic.Int64 // requests at work
+	peak     atomic.Int64 // the most that were
 }
 
 var versionOf = map[string]string{serverIP: "-", v1IP: "v1", v2IP: "v2", p4IP: "p4"}
@@ -103,6 +106,7 @@ func serve(t testing.TB, n *namespace, port int, plane graph.Plane) *app {
 	case graph.GRPC:
 		srv := grpc.NewServer()
 		healthpb.RegisterHealthServer(srv, &grpcApp{app: a})
+		srv.RegisterService(&grpc.ServiceDesc{ServiceName: "test.Talk", HandlerType: (*any)(nil), Streams: []grpc.StreamDesc{talk}}, a)
 		go srv.Serve(l)
 		t.Cleanup(srv.Stop)
 	default:
@@ -122,6 +126,12 @@ type seen struct {
 // one pod /illat/POD and /slowat/POD.
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	count := a.requests.Add(1)
+	for now := a.busy.Add(1); ; {
+		if most := a.peak.Load(); now <= most || a.peak.CompareAndSwap(most, now) {
+			break
+		}
+	}
+	defer a.busy.Add(-1)
 	verb, arg, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	n, _ := strconv.Atoi(arg)
 	code := 200
@@ -146,6 +156,13 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if arg == localVersion(r.Context().Value(http.LocalAddrContextKey).(net.Addr)) {
 			time.Sleep(400 * time.Millisecond)
 		}
+	case "upgrade":
+		conn, buf, _ := http.NewResponseController(w).Hijack()
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		line, _ := buf.ReadString('\n')
+		io.WriteString(conn, line)
+		return
 	case "duplex": // the answer begins before the request ends
 		http.NewResponseController(w).EnableFullDuplex()
 		w.WriteHeader(200)
@@ -213,6 +230,19 @@ func (g *grpcApp) Check(ctx context.Context, req *healthpb.HealthCheckRequest) (
 	grpc.SetHeader(ctx, out) // an error goes out as one frame, as servers send it
 	return &healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}, nil
 }
+
+// talk is a stream both ways: each message is sent back.
+var talk = grpc.StreamDesc{StreamName: "Talk", ServerStreams: true, ClientStreams: true, Handler: func(_ any, s grpc.ServerStream) error {
+	for {
+		m := &wrapperspb.StringValue{}
+		if err := s.RecvMsg(m); err != nil {
+			return err
+		}
+		if err := s.SendMsg(m); err != nil {
+			return err
+		}
+	}
+}}
 
 // serveTCP speaks first, then echoes lines.
 func (a *app) serveTCP(l net.Listener) {
@@ -304,6 +334,10 @@ func (r httpRequest) do() httpAnswer {
 
 // dialGRPC gives a client on one connection.
 func dialGRPC(t testing.TB, n *namespace, address string) healthpb.HealthClient {
+	return healthpb.NewHealthClient(connectGRPC(t, n, address))
+}
+
+func connectGRPC(t testing.TB, n *namespace, address string) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient("passthrough:///"+address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -313,7 +347,7 @@ func dialGRPC(t testing.TB, n *namespace, address string) healthpb.HealthClient 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return healthpb.NewHealthClient(conn)
+	return conn
 }
 
 // keysAt is where serveKeys answers.

@@ -5,6 +5,7 @@ package envoy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +40,7 @@ func (guard) Check(ctx context.Context, r *authv3.CheckRequest) (*authv3.CheckRe
 		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
 			Status:  &typev3.HttpStatus{Code: typev3.StatusCode_Unauthorized},
 			Headers: []*corev3.HeaderValueOption{added("x-resp", "guard", corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD)},
-			Body:    "the guard saw " + req.GetMethod() + " " + req.GetPath(),
+			Body:    strings.TrimSpace("the guard saw " + req.GetMethod() + " " + req.GetPath() + " " + forwarded(req.GetHeaders())),
 		}},
 	}
 	switch req.GetHeaders()["x-guard"] {
@@ -54,6 +55,18 @@ func (guard) Check(ctx context.Context, r *authv3.CheckRequest) (*authv3.CheckRe
 		return refused, nil
 	}
 	return &authv3.CheckResponse{Status: &statuspb.Status{}}, nil
+}
+
+// forwarded are the headers of a request that say whence it was forwarded.
+func forwarded(headers map[string]string) string {
+	var out []string
+	for name, value := range headers {
+		if strings.Contains(name, "forwarded") {
+			out = append(out, name+"="+value)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
 }
 
 func serveGuard(t testing.TB, n *namespace) {

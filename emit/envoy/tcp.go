@@ -35,6 +35,7 @@ type tcpChain struct {
 	choice   choice
 	hash     []*typev3.HashPolicy
 	versions []weighted
+	most     most
 }
 
 // maxConditions bounds the conditional policies of a listener of byte streams:
@@ -204,7 +205,7 @@ func (t *tcpChain) log(c *call, log *accesslogv3.AccessLog) {
 func (t *tcpChain) proxy() *tcpv3.TcpProxy {
 	p := &tcpv3.TcpProxy{StatPrefix: t.l.Name, IdleTimeout: seconds(t.idle), HashPolicy: t.hash}
 	to := func(version string) string {
-		return t.clusterFor(t.l, receiver{graph.TCP, version, t.connect, t.choice})
+		return t.clusterFor(t.l, receiver{plane: graph.TCP, version: version, connect: t.connect, choice: t.choice, most: t.most})
 	}
 	if len(t.versions) < 2 {
 		version := ""
@@ -213,6 +214,9 @@ func (t *tcpChain) proxy() *tcpv3.TcpProxy {
 		}
 		p.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: to(version)}
 		return p
+	}
+	if t.most.limit > 0 {
+		t.cannot(t.most.by.Action, "concurrency_limit of connections beside conditions of other policies and several versions")
 	}
 	w := &tcpv3.TcpProxy_WeightedCluster{}
 	for _, v := range t.versions {

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"bufio"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -34,7 +35,7 @@ type Response struct {
 	Err    string `json:",omitempty"`
 	Status int
 	Header http.Header
-	Body   string
+	Body   string // decoded, where it was gzip
 	// Peer is the connection's other end as the client sees it.
 	Peer string
 }
@@ -145,7 +146,13 @@ func doHTTP(r Request) (out Response, err error) {
 		return out, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	coded := io.Reader(resp.Body)
+	if resp.Header.Get("Content-Encoding") == "gzip" { // only where the request asked for it by itself
+		if coded, err = gzip.NewReader(resp.Body); err != nil {
+			return out, err
+		}
+	}
+	body, err := io.ReadAll(coded)
 	out.Status, out.Header, out.Body = resp.StatusCode, resp.Header, string(body)
 	return out, err
 }
