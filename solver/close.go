@@ -38,11 +38,13 @@ type cause struct {
 type causeKind uint8
 
 const (
-	byNobody  causeKind = iota
-	byItself            // ir.Obligation.May
-	byNode              // a node that can't host an ADM
-	byTheRow            // a row, with what is known of its other end
-	byTheBoth           // explanations only: the obligation needs both ends
+	byNobody   causeKind = iota
+	byItself             // ir.Obligation.May
+	byNode               // a node that can't host an ADM
+	byTheRow             // a row, with what is known of its other end
+	byTheBoth            // explanations only: the obligation needs both ends
+	byTheLoad            // explanations only: the obligation is enforced somewhere
+	byCapacity           // explanations only: a capacity
 )
 
 func sideIndex(s ir.Side) int { return int(s - 1) } // Ingress 0, Egress 1

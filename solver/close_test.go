@@ -112,6 +112,25 @@ func TestInfeasible(t *testing.T) {
 			t.Error(all)
 		}
 	})
+	t.Run("disjoint in one group", func(t *testing.T) {
+		town := newTown()
+		town.service("a").ADM = graph.ADMNever
+		town.service("b").ADM = graph.ADMNever
+		p := town.obligation("p", "r", 80, ir.Egress, "a")
+		q := town.obligation("q", "r", 80, ir.Egress, "b")
+		town.same(p, q)
+		var bag diag.Bag
+		if _, err := Place(context.Background(), town.sorted().prog, town.g, Options{}, &bag); err != nil || len(bag.All()) != 2 || strings.Contains(messages(&bag), "behind it") {
+			t.Errorf("%v\n%s", err, messages(&bag))
+		}
+		// With a cause in common one is told, and that there is more.
+		town.obligation("s", "r", 80, ir.Egress, "b")
+		town.same(q, town.prog.Obligations[2])
+		bag = diag.Bag{}
+		if _, err := Place(context.Background(), town.sorted().prog, town.g, Options{}, &bag); err != nil || len(bag.All()) != 2 || !strings.Contains(messages(&bag), "may remain behind it") {
+			t.Errorf("%v\n%s", err, messages(&bag))
+		}
+	})
 	t.Run("every group", func(t *testing.T) {
 		town := newTown()
 		town.service("r").ADM = graph.ADMNever
@@ -162,7 +181,8 @@ func feasible(p *Problem) bool {
 	var try func(i int) bool
 	try = func(i int) bool {
 		if i == len(sides) {
-			return (&verifier{p: p, sides: sides}).rows() == nil
+			v := &verifier{p: p, sides: sides}
+			return v.rows() == nil && v.capacities() == nil
 		}
 		o := &p.Obligations[i]
 		for s := ir.Ingress; s <= eitherSide; s++ {

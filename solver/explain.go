@@ -17,21 +17,45 @@ type member struct {
 	index      int32   // byNode: the node; byTheRow: the row
 }
 
-// explainConflicts reports one error for each group of obligations, joined by
-// rows, that can't be enforced, with a note for each member of a minimal set of
-// causes: leave any of them out and the contradiction is gone.
+// explainConflicts reports errors for each group of obligations, joined by rows,
+// that can't be enforced: one for each of the conflicts in it that share nothing
+// that someone wrote. Its notes are the members of a minimal set of causes:
+// leave any of them out and the contradiction is gone.
 func explainConflicts(c *closing, bag *diag.Bag) {
-	reported := map[int32]bool{}
+	groups := map[int32][]int32{} // conflicts, by the first of their group
+	var firsts []int32
+	first := map[int32]int32{}
 	for _, o := range c.conflicts {
-		if reported[o] {
-			continue
+		if _, known := first[o]; !known {
+			for _, other := range c.group(o) {
+				first[other] = o
+			}
+			firsts = append(firsts, o)
 		}
-		for _, other := range c.group(o) {
-			reported[other] = true
-		}
+		groups[first[o]] = append(groups[first[o]], o)
+	}
+	for _, f := range firsts {
+		c.explainGroup(groups[f], bag)
+	}
+}
+
+func (c *closing) explainGroup(conflicts []int32, bag *diag.Bag) {
+	var told []member
+	var last *diag.Diagnostic
+	hidden := false
+	for _, o := range conflicts {
 		t := &tale{c: c, seen: map[loss]bool{}}
 		t.tell(o)
-		c.report(o, t.shrink(), bag)
+		members := t.shrink()
+		if slices.ContainsFunc(members, func(m member) bool { return slices.Contains(told, m) }) {
+			hidden = true
+			continue
+		}
+		told = append(told, members...)
+		last = c.report(o, members, bag)
+	}
+	if hidden {
+		last.WithHint("another conflict, with some of the same causes, may remain behind it")
 	}
 }
 
@@ -168,7 +192,7 @@ func (t *tale) restrict(members []member) *Problem {
 	return sub
 }
 
-func (c *closing) report(o int32, members []member, bag *diag.Bag) {
+func (c *closing) report(o int32, members []member, bag *diag.Bag) *diag.Diagnostic {
 	of := c.p.Obligations[o].Of
 	d := bag.Errorf(of.Policy.At, Infeasible, "policy %s can't be enforced on calls to %s:%d: %s",
 		of.Policy.Name, of.Receiver.NodeName(), of.Port, counted(len(members)))
@@ -179,6 +203,7 @@ func (c *closing) report(o int32, members []member, bag *diag.Bag) {
 		at, text := c.memberNote(m)
 		d.WithNote(at, "%s", text)
 	}
+	return d
 }
 
 func counted(n int) string {

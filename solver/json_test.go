@@ -107,6 +107,9 @@ func TestInputOrder(t *testing.T) {
 	for seed := range 400 {
 		rnd := rand.New(rand.NewSource(int64(seed)))
 		town := randomTown(rnd)
+		if seed%2 == 0 {
+			town.rated(rnd)
+		}
 		var want []byte
 		for range 4 {
 			var bag diag.Bag
@@ -127,6 +130,7 @@ func TestInputOrder(t *testing.T) {
 			shuffle(rnd, town.g.Externals)
 			shuffle(rnd, town.prog.Obligations)
 			shuffle(rnd, town.prog.Rows)
+			shuffle(rnd, town.prog.Policies)
 			for _, o := range town.prog.Obligations {
 				shuffle(rnd, o.Edges)
 			}

@@ -58,15 +58,21 @@ func (lpsolve) solveModel(ctx context.Context, m *model) ([]bool, error) {
 	return m.withLPSolve(ctx)
 }
 
-// errInfeasible: no value of the columns keeps every row.
-var errInfeasible = fmt.Errorf("lp_solve: the problem is infeasible")
-
 // exactInFloats reports that lp_solve's tolerances (a relative gap of 1e-9)
-// can't hide a difference of one in the objective.
+// can't hide a difference of one in the objective or of half a unit in a row.
 func (m *model) exactInFloats() bool {
 	sum := int64(0)
 	for _, c := range m.cost {
 		sum += c
+	}
+	for _, r := range m.rows {
+		taken := int64(0)
+		for _, t := range r.terms {
+			taken += max(t.coef, -t.coef)
+		}
+		if taken >= 1e8 {
+			return false
+		}
 	}
 	return sum < 1e8
 }

@@ -1,10 +1,14 @@
 package solver
 
 import (
+	"errors"
 	"slices"
 
 	"admc.dev/admc/lang/ir"
 )
+
+// errInfeasible: no value of the columns keeps every row.
+var errInfeasible = errors.New("the integer program is infeasible")
 
 // A model is an integer program over columns that are 0 or 1.
 type model struct {
@@ -41,6 +45,19 @@ func (m *model) add(equal bool, atLeast int64, terms ...term) {
 	out = slices.DeleteFunc(out, func(t term) bool { return t.coef == 0 })
 	if len(out) > 0 {
 		m.rows = append(m.rows, modelRow{out, equal, atLeast})
+	}
+}
+
+// addRoom adds a row: what the terms take, written negative, is at most the
+// room. Both are doubled, and half a unit of the room is added, which changes
+// nothing for integers and keeps floats away from the edge.
+func (m *model) addRoom(room int64, terms []term) {
+	for i := range terms {
+		terms[i].coef *= 2
+	}
+	rows := len(m.rows)
+	if m.add(false, -2*room-1, terms...); len(m.rows) == rows && room < 0 {
+		m.add(false, 2, term{0, 1}) // nothing takes anything, and still it is too much
 	}
 }
 
@@ -107,7 +124,27 @@ func fullModel(p *Problem) *model {
 		m.add(false, 0, term{x(r.P, ir.Ingress), 1}, term{x(r.Q, ir.Ingress), -1})
 		m.add(false, 0, term{x(r.P, ir.Egress), 1}, term{x(r.Q, ir.Egress), -1})
 	}
+	for i := range p.Capacities {
+		m.addCapacity(&p.Capacities[i], x)
+	}
 	return m
+}
+
+// addCapacity adds the row of a capacity, with a column of its own for each hop.
+func (m *model) addCapacity(c *Capacity, x func(int32, ir.Side) int32) {
+	var row []term
+	for _, l := range c.Loads {
+		row = append(row, term{x(l.Obligation, l.Side), -l.Units})
+	}
+	for _, h := range c.Hops {
+		hop := int32(len(m.cost))
+		m.cost = append(m.cost, 0)
+		for _, o := range h.Obligations {
+			m.add(false, 0, term{hop, 1}, term{x(o, h.Side), -1})
+		}
+		row = append(row, term{hop, -h.Units})
+	}
+	m.addRoom(c.Limit, row)
 }
 
 // coverModel writes down a part: a row per clique of a greedy cover of the

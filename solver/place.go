@@ -39,13 +39,17 @@ type Progress struct {
 // another.
 type Stopped struct {
 	// Best is the best placement found, which Verify accepts. Its Bound is
-	// what was proved, by a dual certificate.
+	// what was proved, by a dual certificate. nil: none was found by then that
+	// keeps the capacities.
 	Best  *Placement
 	Cause error // the context's
 }
 
 func (s *Stopped) Error() string {
-	if s.Best.Proved {
+	switch {
+	case s.Best == nil:
+		return "stopped: no placement that keeps the capacities is found yet"
+	case s.Best.Proved:
 		return fmt.Sprintf("stopped: a placement with %s is found, which is least, before it was settled which of those to choose", s.Best.weigh(s.Best.Objective))
 	}
 	return fmt.Sprintf("stopped: a placement with %s is found, and no less than %s is proved", s.Best.weigh(s.Best.Objective), s.Best.weigh(s.Best.Bound))
@@ -88,17 +92,20 @@ func Solve(ctx context.Context, p *Problem, o Options, bag *diag.Bag) (*Placemen
 		explainConflicts(c, bag)
 		return nil, nil
 	}
+	if c.unrated(bag) {
+		return nil, nil
+	}
 	if whole, ok := e.(modelSolver); ok && o.Unreduced {
-		return solveWhole(ctx, c, e.Name(), whole)
+		return solveWhole(ctx, c, e.Name(), whole, bag)
 	}
 	if kept := c.keep(o.Previous); kept != nil {
 		return kept, nil
 	}
-	return c.fewest(ctx, e, o)
+	return c.fewest(ctx, e, o, bag)
 }
 
-// fewest solves the cover, then for least change.
-func (c *closing) fewest(ctx context.Context, e engine, o Options) (*Placement, error) {
+// fewest solves the cover, then for least change, then within capacities.
+func (c *closing) fewest(ctx context.Context, e engine, o Options, bag *diag.Bag) (*Placement, error) {
 	g := newCover(c)
 	in, rows, err := g.solve(ctx, e, g.listen(o.Progress, c.p))
 	proved, kind := err == nil, ""
@@ -118,7 +125,27 @@ func (c *closing) fewest(ctx context.Context, e engine, o Options) (*Placement, 
 	for v, n := range g.node {
 		y[n] = in[v]
 	}
-	pl := c.placement(y, c.sides(y), e.Name(), certify(c.p, g, rows), proved)
+	sides, cert := c.sides(y), certify(c.p, g, rows)
+	if len(c.p.Capacities) > 0 {
+		w, limited := c.withinCapacities(ctx, e, o, g.forced, sides, g.proved(rows)+g.fixed(c.p))
+		switch {
+		case limited != nil && !isContext(limited):
+			return nil, limited
+		case len(w.broken) > 0:
+			return nil, c.explainCapacities(ctx, w.broken, bag)
+		case limited != nil:
+			proved, err = false, limited
+		}
+		if w.missing {
+			return nil, &Stopped{Cause: err}
+		}
+		if w.searched {
+			kind = CertificateSearch
+		}
+		sides = w.sides
+		y = c.needed(sides)
+	}
+	pl := c.placement(y, sides, e.Name(), cert, proved)
 	o.Previous.compare(c.p, pl)
 	if err != nil {
 		return nil, &Stopped{Best: pl, Cause: err}
@@ -137,8 +164,12 @@ type modelSolver interface {
 }
 
 // solveWhole gives the engine the problem as it was built.
-func solveWhole(ctx context.Context, c *closing, name string, e modelSolver) (*Placement, error) {
+func solveWhole(ctx context.Context, c *closing, name string, e modelSolver, bag *diag.Bag) (*Placement, error) {
 	value, err := e.solveModel(ctx, fullModel(c.p))
+	if errors.Is(err, errInfeasible) {
+		bag.Errorf(c.p.Capacities[0].At, Infeasible, "the capacities can't be kept")
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -234,16 +265,22 @@ func (g *cover) listen(to func(Progress), p *Problem) func(Progress) {
 	if to == nil {
 		return func(Progress) {}
 	}
-	fixed := int64(0)
-	for i, yes := range g.forced {
-		if yes {
-			fixed += p.Nodes[i].Weight
-		}
-	}
+	fixed := g.fixed(p)
 	return func(state Progress) {
 		state.AtLeast += fixed
 		to(state)
 	}
+}
+
+// fixed is the weight of the forced.
+func (g *cover) fixed(p *Problem) int64 {
+	sum := int64(0)
+	for i, yes := range g.forced {
+		if yes {
+			sum += p.Nodes[i].Weight
+		}
+	}
+	return sum
 }
 
 // sides chooses for the free obligations: ingress where the receiver has an

@@ -35,6 +35,7 @@ const (
 //	           x[p,s] + x[q,t] <= 1               row Forbid (p, s, q, t), s and t opposite
 //	           x[q,s]   <= x[p,s], both s         row Same (p, q)
 //	           y[n] = 0 where Never or External,  y[n] = 1 where Always
+//	           what is enforced at n takes no more than its Capacity
 //
 // Same is an equality between two obligations that are enforced on one side. Of
 // a two-ended p (`both`), which is on either side, any q can have what it
@@ -46,6 +47,7 @@ type Problem struct {
 	Nodes       []Node       // sorted by name
 	Obligations []Obligation // sorted by policy, receiver, port, Both
 	Rows        []Row        // sorted by P, Q, kind and sides
+	Capacities  []Capacity   // sorted by node
 	// Scale is the power of ten by which weights were multiplied to make them
 	// integers; 0 unless costs have decimals.
 	Scale    int
@@ -106,6 +108,9 @@ func Build(prog *ir.Program, g *graph.Graph, o Options) (*Problem, error) {
 	}
 	position := p.addObligations(prog, index)
 	p.addRows(prog, position)
+	if err := p.addCapacities(g, index); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 

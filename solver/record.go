@@ -80,6 +80,9 @@ func (r *Record) Check(prog *ir.Program, g *graph.Graph) (*Placement, error) {
 		explainConflicts(c, bag)
 		return nil, wrong("no placement is: %s", bag.All()[0].Message)
 	}
+	if bag := (&diag.Bag{}); c.unrated(bag) {
+		return nil, wrong("it can't be told: %s", bag.All()[0].Message)
+	}
 	pl, err := r.placement(p)
 	if err != nil {
 		return nil, err

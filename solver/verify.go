@@ -13,7 +13,7 @@ import (
 //   - every obligation is there once, at a side it may have, at both if it
 //     needs both;
 //   - the ADMs that its side needs are there, at services that may have one;
-//   - every row holds, every `always` has an ADM, and no other service has one
+//   - every row holds, no ADM takes more than its capacity, every `always` has an ADM, and no other service has one
 //     that enforces nothing;
 //   - the objective is the sum of the ADMs' weights, the bound is at most that,
 //     Proved says that they are equal, and a dual certificate adds up to the
@@ -22,7 +22,7 @@ import (
 // It gives the first thing that is wrong, or nil.
 func Verify(p *Problem, pl *Placement) error {
 	v := &verifier{p: p, pl: pl, y: make([]bool, len(p.Nodes)), sides: make([]ir.Side, len(p.Obligations)), busy: make([]bool, len(p.Nodes))}
-	for _, check := range []func() error{v.adms, v.obligations, v.rows, v.idle, v.bound} {
+	for _, check := range []func() error{v.adms, v.obligations, v.rows, v.capacities, v.idle, v.bound} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -123,6 +123,15 @@ func (v *verifier) rows() error {
 			if q&^p != 0 {
 				return wrong("%s is at %s, not with %s: %s", v.p.Obligations[r.Q].Of.ID(), q, v.p.Obligations[r.P].Of.ID(), r.Of.Text)
 			}
+		}
+	}
+	return nil
+}
+
+func (v *verifier) capacities() error {
+	for i := range v.p.Capacities {
+		if c := &v.p.Capacities[i]; c.takes(v.sides) > c.Limit {
+			return wrong("%s takes %s of CPU, and its capacity is %s", v.p.Nodes[c.Node].Name, c.cpu(c.takes(v.sides)), c.cpu(c.Limit))
 		}
 	}
 	return nil

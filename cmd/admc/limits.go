@@ -42,7 +42,7 @@ func (l *limits) place(ctx context.Context, prog *ir.Program, g *graph.Graph, o 
 		o.Progress = t.tell
 	}
 	pl, err := solver.Place(ctx, prog, g, o, bag)
-	if stopped := (*solver.Stopped)(nil); errors.As(err, &stopped) && l.allowGap {
+	if stopped := (*solver.Stopped)(nil); errors.As(err, &stopped) && l.allowGap && stopped.Best != nil {
 		return stopped.Best, nil
 	}
 	return pl, err

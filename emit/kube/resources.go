@@ -6,12 +6,8 @@ import (
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
+	"admc.dev/admc/solver"
 )
-
-// hopMicros is the CPU time that a proxy takes to pass one request on, before
-// any policy: Istio publishes 0.20 vCPU for a sidecar at 1,000 requests per
-// second (istio.io, Performance and Scalability), and the hop is most of it.
-const hopMicros = 200
 
 // headroom keeps the request above the mean: calls come in bursts.
 const headroom = 1.5
@@ -39,7 +35,7 @@ func demandOf(adm *layout.ADM) demand {
 				}
 				d.micros += perSecond(e.Call.RPS) * cost
 				if !hops[e.Call] {
-					d.micros += perSecond(e.Call.RPS) * hopMicros
+					d.micros += perSecond(e.Call.RPS) * solver.HopMicros
 					hops[e.Call] = true
 				}
 			}
