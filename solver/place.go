@@ -145,6 +145,7 @@ func (c *closing) fewest(ctx context.Context, e engine, o Options, bag *diag.Bag
 		sides = w.sides
 		y = c.needed(sides)
 	}
+	c.balance(y, sides)
 	pl := c.placement(y, sides, e.Name(), cert, proved)
 	o.Previous.compare(c.p, pl)
 	if err != nil {

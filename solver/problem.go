@@ -68,6 +68,7 @@ const (
 type Node struct {
 	Name   string
 	Weight int64 // at least 0
+	Pods   int   // of a service, at their fewest
 	Pin    Pin
 	At     diag.Span // what pins it, else its name in the graph
 }
@@ -136,7 +137,7 @@ func (p *Problem) addNodes(g *graph.Graph, minimise string) (map[graph.Node]int3
 			if node.Weight, err = weigh.of(s); err != nil {
 				return nil, err
 			}
-			node.Pin = pinOf(s)
+			node.Pin, node.Pods = pinOf(s), s.MinReplicas
 			if node.Pin != Auto && !s.ADMAt.IsZero() {
 				node.At = s.ADMAt
 			}

@@ -49,6 +49,7 @@ type explained struct {
 	Apart     []string       `json:"apart"`     // how the receiver's ADM tells callers apart
 	Condition []string       `json:"condition"` // residual conditions, "" for always; one, or one per sender
 	Excluded  []excluded     `json:"excluded"`
+	spare     bool           // at the callers though the receiver has an ADM
 }
 
 type excluded struct {
@@ -93,7 +94,9 @@ func newExplanation(l *layout.Layout, args []string) (*explanation, error) {
 	}
 	for _, a := range l.Placement.Assigned {
 		if keep(a) {
-			e.Obligations = append(e.Obligations, explain(l.Graph, a))
+			x := explain(l.Graph, a)
+			x.spare = a.Side == ir.Egress && l.Placement.HasADM(x.Receiver)
+			e.Obligations = append(e.Obligations, x)
 		}
 	}
 	for _, cl := range l.Program.Closed {
@@ -278,6 +281,10 @@ func (o *explained) text(b *strings.Builder) {
 		fmt.Fprintf(b, "  tells     %s\n", s)
 	}
 	fmt.Fprintf(b, "  enforced  at %s, on %s\n", o.Side, strings.Join(o.On, ", "))
+	if o.Reason == "free" && o.spare {
+		fmt.Fprintf(b, "  because   either side would do, and both ends have an ADM; this way none has too much to do\n")
+		return
+	}
 	if o.Reason == "free" {
 		fmt.Fprintf(b, "  because   either side would do; this one needs the fewest ADMs\n")
 		return
