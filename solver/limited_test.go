@@ -2,12 +2,14 @@ package solver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/big"
 	"math/rand"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
@@ -249,6 +251,87 @@ func TestUnrated(t *testing.T) {
 		}
 		if test.want > 0 && (bag.All()[0].At != o.Edges[0].Call.At || bag.All()[0].Notes[0].At != a.Capacity.At) {
 			t.Errorf("%s: places\n%s", test.may, messages(&bag))
+		}
+	}
+}
+
+// partition is a town that has an answer only if loads that are multiples of
+// three add up to what is no multiple of three: nothing shows it before most
+// ways of dividing them have been tried.
+func partition(n int) *town {
+	rnd := rand.New(rand.NewSource(1))
+	t := newTown()
+	a, b := t.service("a"), t.service("b")
+	a.ADM, b.ADM = graph.ADMAlways, graph.ADMAlways
+	total := int64(0)
+	add := func(policy string, port int, may ir.Side, rate int64) {
+		o := t.obligation(policy, "a", port, may, "b")
+		o.Actions = []*ir.Action{{Decl: &ir.ActionDecl{Name: policy}}}
+		o.Edges[0].Call = &graph.Call{From: b, To: a, Port: port, At: t.here(), RPS: graph.Decimal{Set: true, Units: rate}}
+	}
+	for i := range n {
+		rate := 3 * (1000 + rnd.Int63n(1000))
+		total += rate
+		add("p", 80+i, eitherSide, rate)
+	}
+	half := total/6*3 + 1 // one more than a multiple of three
+	add("q", 79, ir.Ingress, 1)
+	cores := func(rate int64) graph.Decimal {
+		return graph.Decimal{Set: true, Units: rate * HopMicros, Scale: 6, At: t.here()}
+	}
+	a.Capacity, b.Capacity = cores(half+1), cores(total-half)
+	return t.sorted()
+}
+
+// TestCapacitiesEndAtOnce: in the middle of a search that would not end, with
+// either engine; as nothing was found, nothing is given.
+func TestCapacitiesEndAtOnce(t *testing.T) {
+	for _, engine := range Engines() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // ends what lp_solve is left with
+		time.AfterFunc(300*time.Millisecond, cancel)
+		town := partition(40)
+		pl, err := Place(ctx, town.prog, town.g, Options{Engine: engine}, &diag.Bag{})
+		var stopped *Stopped
+		if pl != nil || !errors.As(err, &stopped) || stopped.Best != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, %v", engine, pl, err)
+		}
+		if !strings.Contains(err.Error(), "no placement that keeps the capacities is found yet") {
+			t.Error(err)
+		}
+		// The control: with room for one more it is solved.
+		b := town.service("b")
+		b.Capacity.Units *= 2
+		if pl, err := Place(context.Background(), town.prog, town.g, Options{Engine: engine}, &diag.Bag{}); pl == nil || err != nil {
+			t.Errorf("%s: %v", engine, err)
+		}
+	}
+}
+
+// TestStoppedWithinCapacities: what is given when the context ends keeps the
+// capacities (Place verifies it), with a bound that adds up.
+func TestStoppedWithinCapacities(t *testing.T) {
+	for _, engine := range Engines() {
+		found, nothing := 0, 0
+		for seed := range 60 {
+			town := mediumTown(rand.New(rand.NewSource(int64(seed))), true)
+			ctx, cancel := context.WithCancel(context.Background())
+			_, err := Place(ctx, town.prog, town.g, Options{Engine: engine, Progress: func(Progress) { cancel() }}, &diag.Bag{})
+			cancel()
+			var stopped *Stopped
+			switch {
+			case err == nil:
+			case !errors.As(err, &stopped):
+				t.Fatalf("%s, seed %d: %v", engine, seed, err)
+			case stopped.Best == nil:
+				nothing++
+			case stopped.Best.Kind != CertificateDual || stopped.Best.Bound > stopped.Best.Objective:
+				t.Errorf("%s, seed %d: %s, %d of %d", engine, seed, stopped.Best.Kind, stopped.Best.Bound, stopped.Best.Objective)
+			default:
+				found++
+			}
+		}
+		if found < 5 {
+			t.Errorf("%s: stopped with something %d times, with nothing %d times", engine, found, nothing)
 		}
 	}
 }

@@ -106,13 +106,8 @@ func (m *model) withLPSolve(ctx context.Context) ([]bool, error) {
 }
 
 func (m *model) runLPSolve(limit int) ([]bool, error) {
-	lp := golp.NewLP(0, len(m.cost))
+	lp := m.newLP(limit)
 	defer runtime.KeepAlive(lp)
-	lp.SetVerboseLevel(golp.NEUTRAL)
-	if limit > 0 {
-		lp.SetTimeout(limit)
-	}
-	m.write(lp)
 	switch status := lp.Solve(); status {
 	case golp.OPTIMAL:
 		return m.read(lp.Variables(), lp.Objective())
@@ -123,6 +118,17 @@ func (m *model) runLPSolve(limit int) ([]bool, error) {
 	default:
 		return nil, fmt.Errorf("lp_solve ended with %s", status)
 	}
+}
+
+// newLP hands the model to lp_solve, with a limit in seconds; 0 is none.
+func (m *model) newLP(limit int) *golp.LP {
+	lp := golp.NewLP(0, len(m.cost))
+	lp.SetVerboseLevel(golp.NEUTRAL)
+	if limit > 0 {
+		lp.SetTimeout(limit)
+	}
+	m.write(lp)
+	return lp
 }
 
 func (m *model) write(lp *golp.LP) {

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"math/rand"
+	"slices"
 	"testing"
+	"time"
 )
 
 // TestModelGuards: what golp would take without a word.
@@ -57,6 +59,56 @@ func TestModelGuards(t *testing.T) {
 			t.Errorf("%v, %v", value, err)
 		}
 	})
+}
+
+// TestPresolveMisalignsColumns: why lp_solve's presolve is never switched on.
+// Columns that it removes are missing in golp's Variables, and those behind them
+// move up.
+func TestPresolveMisalignsColumns(t *testing.T) {
+	m := &model{cost: []int64{1, 1, 1, 3, 2}, fixed1: []int32{0}, fixed0: []int32{1}}
+	m.add(false, 1, term{0, 1}, term{1, 1})
+	m.add(false, 1, term{2, 1}, term{3, 1})
+	m.add(false, 1, term{3, 1}, term{4, 1})
+	m.add(false, 1, term{2, 1}, term{4, 1})
+	want := []bool{true, false, true, false, true}
+	value, err := m.withLPSolve(context.Background())
+	if err != nil || !slices.Equal(value, want) {
+		t.Errorf("%v, %v", value, err)
+	}
+	lp := m.newLP(0)
+	lp.SetPresolve(1|2, 100) // rows and columns
+	lp.Solve()
+	if value, err := m.read(lp.Variables(), lp.Objective()); err == nil && slices.Equal(value, want) {
+		t.Error("with presolve the columns are right too: the guard has lost its reason")
+	}
+}
+
+// TestTimeLimit: what lp_solve has when its time is over is any answer, and is
+// not taken.
+func TestTimeLimit(t *testing.T) {
+	m := coverModel(randomPart(rand.New(rand.NewSource(1)), 400, 1600, 1), nil)
+	if value, err := m.runLPSolve(1); value != nil || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%t, %v", value != nil, err)
+	}
+}
+
+// TestRowsBeforeObjective: two hundred thousand rows are handed over in less than
+// a second, which takes half a minute when the objective comes first.
+func TestRowsBeforeObjective(t *testing.T) {
+	m := &model{cost: make([]int64, 1000)}
+	for i := range 200_000 {
+		m.add(false, 1, term{int32(i % 1000), 1}, term{int32((i*7 + i/1000 + 1) % 1000), 1})
+	}
+	done := make(chan int, 1)
+	go func() { done <- m.newLP(0).NumRows() }()
+	select {
+	case n := <-done:
+		if n != len(m.rows) {
+			t.Errorf("%d rows of %d", n, len(m.rows))
+		}
+	case <-time.After(12 * time.Second):
+		t.Error("the rows take longer than 12 seconds: is lp_solve in row mode?")
+	}
 }
 
 // TestHeavyWeights: beyond what floats tell apart the part is solved natively,

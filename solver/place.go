@@ -132,7 +132,10 @@ func (c *closing) fewest(ctx context.Context, e engine, o Options, bag *diag.Bag
 		case limited != nil && !isContext(limited):
 			return nil, limited
 		case len(w.broken) > 0:
-			return nil, c.explainCapacities(ctx, w.broken, bag)
+			if err := c.explainCapacities(ctx, w.broken, bag); err != nil {
+				return nil, &Stopped{Cause: err}
+			}
+			return nil, nil
 		case limited != nil:
 			proved, err = false, limited
 		}

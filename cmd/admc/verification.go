@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -210,35 +212,60 @@ func (v *verification) inputs(flags verifyFlags) (*inputs, error) {
 }
 
 // findRoot is the directory, from the output directory upwards, that holds all
-// inputs, else the first that holds any; "" when there is none.
+// inputs; else from here upwards one that holds them just as they were compiled;
+// else the first of the former that holds any; "" when there is none.
 func (v *verification) findRoot(named string) string {
 	if named != "" {
 		return named
 	}
-	dir, err := filepath.Abs(v.dir)
-	if err != nil {
-		return ""
-	}
 	some := ""
-	for {
-		there := 0
-		for _, input := range v.record.Inputs() {
-			if info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(input.Path))); err == nil && !info.IsDir() {
-				there++
-			}
-		}
-		if there > 0 && there == len(v.record.Inputs()) {
+	for dir := range upwards(v.dir) {
+		switch there := v.held(dir, false); {
+		case there > 0 && there == len(v.record.Inputs()):
 			return dir
-		}
-		if there > 0 && some == "" {
+		case there > 0 && some == "":
 			some = dir
 		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return some
-		}
-		dir = up
 	}
+	for dir := range upwards(".") {
+		if there := v.held(dir, true); there > 0 && there == len(v.record.Inputs()) {
+			return dir
+		}
+	}
+	return some
+}
+
+// upwards gives a directory and all above it.
+func upwards(dir string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		dir, err := filepath.Abs(dir)
+		if err != nil {
+			return
+		}
+		for yield(dir) && filepath.Dir(dir) != dir {
+			dir = filepath.Dir(dir)
+		}
+	}
+}
+
+// held counts the inputs that a directory holds, or those that it holds
+// unchanged.
+func (v *verification) held(dir string, unchanged bool) int {
+	n := 0
+	for _, input := range v.record.Inputs() {
+		path := filepath.Join(dir, filepath.FromSlash(input.Path))
+		if info, err := os.Stat(path); err != nil || info.IsDir() {
+			continue
+		}
+		if unchanged {
+			text, err := os.ReadFile(path)
+			if err != nil || fmt.Sprintf("%x", sha256.Sum256(text)) != input.SHA256 {
+				continue
+			}
+		}
+		n++
+	}
+	return n
 }
 
 // graphPath is which of the inputs is the graph, as the record writes it.

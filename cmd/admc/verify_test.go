@@ -157,9 +157,16 @@ func TestVerifyFinds(t *testing.T) {
 	t.Logf("%d corruptions", n)
 }
 
-// TestVerifyFields corrupts every field of a larger placement.
+// TestVerifyFields corrupts every field of a larger placement, and of one that
+// capacities decide.
 func TestVerifyFields(t *testing.T) {
-	dir := compiled(t, "hotel-reservation")
+	for _, example := range []string{"hotel-reservation", "../docs/placement"} {
+		t.Run(filepath.Base(example), func(t *testing.T) { verifyFields(t, example) })
+	}
+}
+
+func verifyFields(t *testing.T, example string) {
+	dir := compiled(t, example)
 	if v, err := verifyDir(context.Background(), dir, verifyFlags{}); err != nil || len(v.wrong) > 0 {
 		t.Fatal(err, v)
 	}
@@ -295,6 +302,17 @@ func TestVerifyInputs(t *testing.T) {
 		t.Error(got)
 	}
 	write(t, policies, string(text))
+	// From inside the project it finds them, unless they changed.
+	t.Chdir(filepath.Join(project, "base"))
+	if got := wrong(verifyFlags{}); strings.Contains(got, "consistency") || !strings.Contains(got, "the certificate adds up") {
+		t.Error(got)
+	}
+	write(t, policies, "// changed\n"+string(text))
+	if got := wrong(verifyFlags{}); !strings.HasPrefix(got, "|") || !strings.Contains(got, "only consistency was checked") {
+		t.Error(got)
+	}
+	write(t, policies, string(text))
+	t.Chdir(t.TempDir())
 	if got := wrong(verifyFlags{root: project}); strings.Contains(got, "consistency") || !strings.Contains(got, "the certificate adds up") {
 		t.Error(got)
 	}
