@@ -28,6 +28,7 @@ func (c *checker) call(n *syntax.Call) *typedCall {
 		}
 		return nil
 	}
+	a.used = a.used || a.decl.User // the standard ones are everybody's
 	args, ok := c.arguments(n, a)
 	if !ok {
 		return nil
@@ -39,12 +40,13 @@ func (c *checker) call(n *syntax.Call) *typedCall {
 	if after, _ := c.bag.Count(); after > before {
 		return nil
 	}
+	writes := putIn(touched(a.decl.Writes, a.decl.Name, args), args)
 	return &typedCall{
-		ir:     &ir.Action{Decl: a.decl, Args: args, At: n.Name.At},
+		ir:     &ir.Action{Decl: a.decl, Args: args, At: n.Name.At, Writes: spelled(writes)},
 		act:    a,
 		node:   n,
 		reads:  putIn(touched(a.decl.Reads, a.decl.Name, args), args),
-		writes: putIn(touched(a.decl.Writes, a.decl.Name, args), args),
+		writes: writes,
 	}
 }
 

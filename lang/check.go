@@ -30,7 +30,7 @@ func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *i
 
 func newChecker(lib *library, g *graph.Graph, bag *diag.Bag) *checker {
 	c := &checker{
-		g: g, bag: bag, lib: lib, idx: newIndex(g),
+		g: g, bag: bag, lib: lib.clone(), idx: newIndex(g),
 		lets: map[string]*let{}, declared: map[string]bool{}, terms: map[*ir.Condition]*term{}, matches: map[string][]int32{},
 	}
 	c.values = &valueChecker{bag: bag, lookup: c.letValue}
@@ -43,6 +43,8 @@ func (c *checker) check(files []*syntax.File) *ir.Program {
 	for _, l := range c.inOrder {
 		c.resolve(l)
 	}
+	c.declareActions(files)
+	c.kept = c.lib.provided()
 	for i, p := range c.policies {
 		p.number = i
 		c.policy(p)
@@ -72,7 +74,7 @@ func (c *checker) check(files []*syntax.File) *ir.Program {
 	c.stamp()
 	out := c.program()
 	c.requires(c.rules)
-	c.unusedLets()
+	c.unused()
 	out.Tests = c.tests(c.testNodes)
 	return out
 }
@@ -82,13 +84,14 @@ type checker struct {
 	g        *graph.Graph
 	bag      *diag.Bag
 	lib      *library
+	own      []*action // the program's, in lib too, as declared
 	idx      *index
 	values   *valueChecker
 	lets     map[string]*let
 	letNames []string
 	inOrder  []*let          // as declared
 	stack    []*let          // being resolved, innermost last
-	declared map[string]bool // actions of the user's, which are refused
+	declared map[string]bool // actions of the program's, wrong ones too
 	policies []*policy       // sorted by name
 	rules    []*syntax.Require
 	// terms are what the residuals of all policies were lowered from.
@@ -96,6 +99,7 @@ type checker struct {
 	settled map[settled]bool // conflicts that priorities decide
 	// matches are the calls of `on` items, by their text, in the order of ports.
 	matches map[string][]int32
+	kept    []string // what some action leaves in its proxy
 
 	ways      *chains     // of the graph; nil where no policy has a path
 	carriages []*carriage // of what requests have to tell of their chains
@@ -130,7 +134,6 @@ func (c *checker) declare(files []*syntax.File) {
 				c.policies = append(c.policies, newPolicy(d))
 			case *syntax.Action:
 				c.declared[d.Name.Name] = true
-				c.notYet(d.Name.At, "declaring actions in a program")
 			case *syntax.Require:
 				if first := requires[d.Name.Name]; first != nil {
 					c.twice("require", d.Name, first.Name)
@@ -156,14 +159,36 @@ func (c *checker) notYet(at diag.Span, what string) *diag.Diagnostic {
 	return c.bag.Errorf(at, NotYet, "%s is not built yet", what)
 }
 
-// unusedLets warns, unless an error may be why nothing uses it.
-func (c *checker) unusedLets() {
+// declareActions reads the program's own actions. Their defaults and payloads
+// may use lets.
+func (c *checker) declareActions(files []*syntax.File) {
+	for _, f := range files {
+		for _, d := range f.Decls {
+			if d, ok := d.(*syntax.Action); ok {
+				if a := c.lib.add(d, c.values, c.bag); a != nil {
+					c.own = append(c.own, a)
+				}
+			}
+		}
+	}
+	if len(c.own) > 0 {
+		c.lib.needs(c.bag)
+	}
+}
+
+// unused warns of declarations, unless an error may be why nothing uses one.
+func (c *checker) unused() {
 	if c.bag.HasErrors() {
 		return
 	}
 	for _, l := range c.inOrder {
 		if !l.used {
 			c.bag.Warnf(l.node.Name.At, UnusedLet, "let %s is not used", l.node.Name.Name)
+		}
+	}
+	for _, a := range c.own {
+		if !a.used {
+			c.bag.Warnf(a.decl.At, UnusedAction, "action %s is not used", a.decl.Name)
 		}
 	}
 }

@@ -23,6 +23,11 @@ const (
 	UnknownAnnotation diag.Code = "unknown-annotation"
 	BadAnnotation     diag.Code = "bad-annotation"
 
+	BadAction       diag.Code = "bad-action"
+	UnusedAction    diag.Code = "unused-action"
+	UnusedParameter diag.Code = "unused-parameter"
+	UndividedBudget diag.Code = "undivided-budget"
+
 	UnknownAction     diag.Code = "unknown-action"
 	UnknownArgument   diag.Code = "unknown-argument"
 	MissingArgument   diag.Code = "missing-argument"
@@ -66,7 +71,7 @@ const (
 
 // Codes documents them. The examples are checked against testdata/shop.yaml,
 // unless one names a graph.
-var Codes = slices.Concat(checkCodes, pathCodes, testCodes, celCodes)
+var Codes = slices.Concat(checkCodes, actionCodes, pathCodes, testCodes, celCodes)
 
 var checkCodes = []diag.CodeDoc{{
 	Code:    DuplicateName,

@@ -45,7 +45,7 @@ func (v *verdicts) counter(o *obligation, t *typedCall) {
 }
 
 // global reports a counter that a service outside the proxies keeps.
-func global(t *typedCall) bool { return t.ir.Args["global"].Bool }
+func global(t *typedCall) bool { return !t.act.decl.User && t.ir.Args["global"].Bool }
 
 // manyReplicas gives an end that may have more than one replica, the receiver
 // first; nil where every end has one.
@@ -113,6 +113,10 @@ func (v *verdicts) divide(o *obligation, t *typedCall) {
 // refuses bursts that can't be.
 func (v *verdicts) reportDivided() {
 	for _, d := range v.divided {
+		if d.call.act.decl.User {
+			v.undivided(d)
+			continue
+		}
 		slices.SortFunc(d.holders, func(a, b *graph.Service) int {
 			return cmp.Or(cmp.Compare(b.MaxReplicas, a.MaxReplicas), strings.Compare(a.Name, b.Name))
 		})
@@ -138,6 +142,17 @@ func (v *verdicts) reportDivided() {
 		w.WithHint("%s", skew(most, args))
 		w.WithNote(most.At, "%s has %s", most.Name, replicaText(most))
 	}
+}
+
+// undivided refuses a budget of the program's own action: what in its filter is
+// the budget, and so what to divide, only its author knows.
+func (v *verdicts) undivided(d *division) {
+	most, decl := d.holders[0], d.call.act.decl
+	v.c.bag.Errorf(d.call.ir.At, UndividedBudget, "%s of policy %s would be counted by each of the %d proxies of %s, with the whole budget",
+		decl.Name, v.p.ir.Name, most.MaxReplicas, most.Name).
+		WithHint("the compiler divides the budgets of standard actions; a budget of each pod needs no division: %s: \"pod\"", decl.Scope).
+		WithNote(most.At, "%s has %s", most.Name, replicaText(most)).
+		WithNote(decl.At, "%s is declared here", decl.Name)
 }
 
 // skew says by how much a divided budget can be put off: above it where it is

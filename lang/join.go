@@ -171,7 +171,7 @@ func (j *joiner) plan(group []*obligation) *plan {
 func (j *joiner) newPlan(group []*obligation) *plan {
 	p := &plan{shifting: shifting(group)}
 	for _, o := range group {
-		p.needy = p.needy || len(needs(o)) > 0
+		p.needy = p.needy || len(needed(o, j.c.kept)) > 0
 	}
 	if j.c.pairwise {
 		p.pairs = everyPair(group)

@@ -12,14 +12,11 @@ import (
 // Some things stay in the proxy that made them, such as the claims of a token.
 // Who reads one shares a side with who provides it.
 
-// provided are the parts that an action can provide. A condition that reads
-// one, or a key of it, needs it.
-var provided = []string{"jwt.claims", "trace.span"}
-
-// needs gives what an obligation reads that another has to provide.
-func needs(o *obligation) []string {
+// needed gives what an obligation reads of the kept parts, which another has to
+// provide. A condition that reads one, or a key of it, needs it.
+func needed(o *obligation, kept []string) []string {
 	var out []string
-	for _, part := range provided {
+	for _, part := range kept {
 		if readsPart(o, part) || slices.ContainsFunc(o.acts, func(t *typedCall) bool { return needsPart(t, part) }) {
 			out = append(out, part)
 		}
@@ -39,8 +36,9 @@ func needsPart(t *typedCall, part string) bool {
 
 // needs joins the readers of one port to their providers.
 func (j *joiner) needs(group []*obligation) {
+	kept := j.c.kept
 	for _, reader := range group {
-		for _, part := range needs(reader) {
+		for _, part := range needed(reader, kept) {
 			if j.circular(reader, part) {
 				continue
 			}

@@ -3,11 +3,11 @@ package lang
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 
-	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
 	"admc.dev/admc/lang/syntax"
@@ -29,12 +29,15 @@ type library struct {
 type action struct {
 	decl   *ir.ActionDecl
 	params []*param
+	node   *syntax.Action
+	used   bool // by a policy or a rule
 }
 
 // A param is typed by its node; def is nil when the argument is required.
 type param struct {
 	name string
 	typ  *syntax.Type
+	at   diag.Span
 	def  *ir.Value
 }
 
@@ -80,109 +83,42 @@ func newLibrary(files []*syntax.File, bag *diag.Bag) *library {
 	lib := &library{actions: map[string]*action{}}
 	for _, f := range files {
 		for _, d := range f.Decls {
-			a := declare(d.(*syntax.Action), bag)
-			if lib.actions[a.decl.Name] != nil {
-				panic(fmt.Sprintf("%s: %s is declared twice", a.decl.At, a.decl.Name))
-			}
-			lib.actions[a.decl.Name] = a
-			lib.names = append(lib.names, a.decl.Name)
+			lib.add(d.(*syntax.Action), &valueChecker{bag: bag}, bag)
 		}
 	}
-	slices.Sort(lib.names)
+	lib.needs(bag)
 	return lib
 }
 
+// clone can be added to.
+func (l *library) clone() *library {
+	return &library{actions: maps.Clone(l.actions), names: slices.Clone(l.names)}
+}
+
+// add reads a declaration; nil when it is wrong, which is then reported.
+func (l *library) add(d *syntax.Action, values *valueChecker, bag *diag.Bag) *action {
+	if first := l.actions[d.Name.Name]; first != nil {
+		bag.Errorf(d.Name.At, DuplicateName, "there are two of action %s", d.Name.Name).WithNote(first.decl.At, "the first is here")
+		return nil
+	}
+	before, _ := bag.Count()
+	a := declare(d, values, bag)
+	if now, _ := bag.Count(); now > before {
+		return nil
+	}
+	l.actions[a.decl.Name] = a
+	at, _ := slices.BinarySearch(l.names, a.decl.Name)
+	l.names = slices.Insert(l.names, at, a.decl.Name)
+	return a
+}
+
+// decls are sorted by name.
 func (l *library) decls() []*ir.ActionDecl {
 	out := make([]*ir.ActionDecl, len(l.names))
 	for i, n := range l.names {
 		out[i] = l.actions[n].decl
 	}
 	return out
-}
-
-// declare reads one declaration. A malformed fact panics: only the prelude's
-// declarations come here.
-func declare(d *syntax.Action, bag *diag.Bag) *action {
-	decl := &ir.ActionDecl{
-		Name:  d.Name.Name,
-		Doc:   docText(d.Above),
-		At:    d.Name.At,
-		Sides: map[graph.Plane]ir.DeclSide{},
-	}
-	a := &action{decl: decl}
-	values := &valueChecker{bag: bag}
-	for _, p := range d.Params {
-		q := &param{name: p.Name.Name, typ: p.Type}
-		out := ir.Param{Name: p.Name.Name, Type: typeText(p.Type)}
-		if p.Default != nil {
-			v, ok := values.typed(p.Default, p.Type, "the default of "+p.Name.Name)
-			if ok {
-				out.Default = p.Default.Span().Text()
-				v = withoutPlaces(v)
-				q.def = &v
-			}
-		}
-		a.params = append(a.params, q)
-		decl.Params = append(decl.Params, out)
-	}
-	phased := false
-	for _, f := range d.Facts {
-		phased = phased || f.Keyword.Name == "phase" || f.Keyword.Name == "wraps"
-		readFact(decl, f)
-	}
-	if !phased || len(decl.Sides) == 0 {
-		panic(fmt.Sprintf("%s: %s has no phase or no `on`", decl.At, decl.Name))
-	}
-	return a
-}
-
-func readFact(decl *ir.ActionDecl, f *syntax.Fact) {
-	words := make([]string, len(f.Words))
-	for i, w := range f.Words {
-		words[i] = w.Name
-	}
-	switch f.Keyword.Name {
-	case "phase":
-		decl.Phase = phaseNamed(f, words[0])
-	case "reads":
-		decl.Reads = append(decl.Reads, words...)
-	case "writes":
-		decl.Writes = append(decl.Writes, words...)
-	case "provides":
-		decl.Provides = append(decl.Provides, words...)
-	case "needs":
-		decl.Needs = append(decl.Needs, words...)
-	case "ends":
-		decl.Ends = true
-	case "wraps":
-		decl.Wraps, decl.Phase = true, ir.Wrapper
-	case "single":
-		decl.Single = true
-	case "security":
-		decl.Security = true
-	case "state":
-		decl.State, decl.Scope = words[0], words[1]
-	case "cost":
-		decl.Cost = f.Number.Float
-		if f.Number.Kind == syntax.Int {
-			decl.Cost = float64(f.Number.Int)
-		}
-	case "on":
-		for _, w := range words {
-			decl.Sides[graph.Plane(w)] = ir.DeclSide(f.Side.Name)
-		}
-	default:
-		panic(fmt.Sprintf("%s: no fact %s", f.At, f.Keyword.Name))
-	}
-}
-
-func phaseNamed(f *syntax.Fact, word string) ir.Phase {
-	for p := ir.Transport; p < ir.Wrapper; p++ {
-		if p.String() == word {
-			return p
-		}
-	}
-	panic(fmt.Sprintf("%s: no phase %s", f.At, word))
 }
 
 // docText is a comment without its slashes.

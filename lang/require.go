@@ -37,6 +37,9 @@ func (c *checker) requires(rules []*syntax.Require) {
 func (c *checker) requiredNames(r *syntax.Require) {
 	for _, all := range r.Any {
 		for _, name := range all {
+			if a := c.lib.actions[name.Name]; a != nil {
+				a.used = a.used || a.decl.User
+			}
 			if c.lib.actions[name.Name] != nil || c.declared[name.Name] {
 				continue
 			}

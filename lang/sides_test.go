@@ -19,7 +19,7 @@ import (
 // standard ones have none yet.
 func TestBothEnds(t *testing.T) {
 	bag := &diag.Bag{}
-	lib := newLibrary([]*syntax.File{syntax.Parse(diag.NewSource("lib.adm", []byte(`
+	src := diag.NewSource("lib.adm", []byte(`
 action seal() {
     phase transport
     on http : both
@@ -28,7 +28,9 @@ action seal() {
 action note() {
     phase observe
     on http, grpc : either
-}`)), bag)}, bag)
+}`))
+	src.Embedded = true // as the standard ones are
+	lib := newLibrary([]*syntax.File{syntax.Parse(src, bag)}, bag)
 	run := func(text string) string {
 		bag := &diag.Bag{}
 		f := syntax.Parse(diag.NewSource("p.adm", []byte(text)), bag)

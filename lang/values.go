@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"admc.dev/admc/lang/diag"
@@ -85,6 +86,11 @@ func (c *valueChecker) literal(v *syntax.Literal, want *syntax.Type, what string
 		}
 	case "string":
 		out.Kind, out.Str = ir.String, v.Str
+	case "regex":
+		if match = v.Kind == syntax.String; match && !c.regex(v, what) {
+			return ir.Value{}, false
+		}
+		out.Kind, out.Str = ir.String, v.Str
 	case "int":
 		out.Kind, out.Int = ir.Int, v.Int
 	case "size":
@@ -107,6 +113,15 @@ func (c *valueChecker) literal(v *syntax.Literal, want *syntax.Type, what string
 		return ir.Value{}, c.mismatch(v, want, what)
 	}
 	return out, true
+}
+
+// regex holds a string to the syntax of RE2, which Go's and Envoy's engine share.
+func (c *valueChecker) regex(v *syntax.Literal, what string) bool {
+	_, err := regexp.Compile(v.Str)
+	if err != nil {
+		c.bag.Errorf(v.At, BadValue, "%s is no regular expression (RE2): %s", what, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return err == nil
 }
 
 func (c *valueChecker) word(v *syntax.Literal, want *syntax.Type, what string) (ir.Value, bool) {
@@ -137,6 +152,8 @@ func wanted(t *syntax.Type) string {
 	switch t.Name {
 	case "string":
 		return `a string such as "x"`
+	case "regex":
+		return `a regular expression such as "/v[0-9]+/.*"`
 	case "int":
 		return "an int such as 3"
 	case "float":

@@ -94,6 +94,10 @@ type Action struct {
 	Decl *ActionDecl
 	Args map[string]Value // every parameter; defaults are filled in
 	At   diag.Span
+	// Writes are the parts that it changes, with the arguments in them, in every
+	// spelling that a condition can read them by: request.path is also
+	// request.url_path.
+	Writes []string
 	// Rank is the action's place in the program-wide total order in which
 	// actions act on one request: lower ranks first.
 	Rank int
@@ -140,6 +144,20 @@ type ActionDecl struct {
 	Cost     float64                  // microseconds of proxy work per request
 	Sides    map[graph.Plane]DeclSide // planes it can act on
 	At       diag.Span
+	User     bool // declared by the program, and not by the standard library
+	// Payloads are the Envoy filters that a declared action stands for, at most
+	// one for http and grpc and one for tcp.
+	Payloads []*Payload
+}
+
+// Payload gives the filter for a plane; nil when there is none.
+func (d *ActionDecl) Payload(p graph.Plane) *Payload {
+	for _, x := range d.Payloads {
+		if x.TCP == (p == graph.TCP) {
+			return x
+		}
+	}
+	return nil
 }
 
 // A Param of an action.

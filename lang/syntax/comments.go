@@ -21,7 +21,7 @@ func (p *parser) leadEnd() int { return len(p.sc.comments) }
 // after gives the comment that follows the last token on its line.
 func (p *parser) after() *Comment {
 	if i := p.tok.lead; i < p.leadEnd() {
-		if c := p.sc.comments[i]; !c.ownLine && c.line == p.prev.line {
+		if c := p.sc.comments[i]; !c.ownLine && c.line == p.prev.endLine {
 			return &p.commentNodes(i, i+1)[0]
 		}
 	}

@@ -196,7 +196,7 @@ func (k Kind) String() string {
 type Literal struct {
 	Base
 	Kind  Kind
-	Raw   string // as written
+	Raw   string // as written, but line ends are line feeds
 	Str   string // String (unquoted), Word
 	Int   int64  // Int; Size in bytes; Rate: events
 	Float float64
@@ -376,16 +376,18 @@ type Type struct {
 //
 // Fact = "phase" ident | ( "reads" | "writes" | "provides" | "needs" ) Part { "," Part }
 // | "ends" "request" | "wraps" "request" | "single" | "security"
-// | "state" ident "(" ident ")" | "cost" number | "on" Protocol { "," Protocol } ":" Side .
+// | "state" ident "(" ident ")" | "cost" number | "on" Protocol { "," Protocol } ":" Side
+// | "envoy" ( "http" | "tcp" ) MapLit .
 //
 // Side = "either" | "ingress" | "egress" | "both" .
 type Fact struct {
 	Base
 	Comments
 	Keyword Ident
-	Words   []Ident  // phase's word, parts as written without spaces, "request", state's kind and argument, protocols
+	Words   []Ident  // phase's word, parts as written without spaces, "request", state's kind and argument, protocols, envoy's plane
 	Side    *Ident   // on
 	Number  *Literal // cost
+	Payload *MapLit  // envoy: the filter's configuration; a word in it is a parameter
 }
 
 func (*Let) decl()     {}

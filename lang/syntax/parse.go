@@ -147,7 +147,7 @@ func (p *parser) recover() {
 // at is the end of the line.
 func (p *parser) unexpected(expected string) *diag.Diagnostic {
 	found, at := p.tok.describe(p.sc.src), p.here()
-	if p.tok.line > p.prev.line && p.prev.end > 0 && (p.tok.kind == tokEOF || p.tok.kind == tokRBrace || p.atDecl() || p.starts()) {
+	if p.tok.line > p.prev.endLine && p.prev.end > 0 && (p.tok.kind == tokEOF || p.tok.kind == tokRBrace || p.atDecl() || p.starts()) {
 		at = p.src.Span(p.prev.end, p.prev.end)
 		if p.tok.kind != tokEOF {
 			found = "the end of the line"

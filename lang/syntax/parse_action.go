@@ -94,7 +94,7 @@ func (p *parser) typ() *Type {
 	return t
 }
 
-var factWords = []string{"phase", "reads", "writes", "provides", "needs", "ends", "wraps", "single", "security", "state", "cost", "on"}
+var factWords = []string{"phase", "reads", "writes", "provides", "needs", "ends", "wraps", "single", "security", "state", "cost", "on", "envoy"}
 
 func (p *parser) atFact() bool {
 	if !p.tok.first || p.tok.kind != tokWord || !slices.Contains(factWords, p.tok.text) {
@@ -109,7 +109,8 @@ func (p *parser) atFact() bool {
 
 // fact reads "phase" ident | ( "reads" | "writes" | "provides" | "needs" ) Part { "," Part }
 // | "ends" "request" | "wraps" "request" | "single" | "security"
-// | "state" ident "(" ident ")" | "cost" number | "on" Protocol { "," Protocol } ":" Side .
+// | "state" ident "(" ident ")" | "cost" number | "on" Protocol { "," Protocol } ":" Side
+// | "envoy" ( "http" | "tcp" ) MapLit .
 func (p *parser) fact() *Fact {
 	f := &Fact{Comments: p.commentsAt()}
 	start := p.tok.start
@@ -162,7 +163,28 @@ func (p *parser) factBody(f *Fact) {
 		}
 	case "on":
 		p.factOn(f)
+	case "envoy":
+		p.factEnvoy(f)
 	}
+}
+
+var planeWords = []string{"http", "tcp"}
+
+// factEnvoy reads the configuration of a filter.
+func (p *parser) factEnvoy(f *Fact) {
+	if p.failed || p.tok.kind != tokWord || !slices.Contains(planeWords, p.tok.text) {
+		d := p.unexpected("http (for http and grpc) or tcp")
+		if p.tok.is("grpc") {
+			d.WithHint("one HTTP filter serves both http and grpc").WithFix(p.here(), "http")
+		}
+		return
+	}
+	f.Words = []Ident{p.ident("a plane")}
+	if p.failed || p.tok.kind != tokLBrace {
+		p.unexpected(`"{" and the filter's configuration`)
+		return
+	}
+	f.Payload = p.mapLit()
 }
 
 var sideWords = []string{"either", "ingress", "egress", "both"}
@@ -210,7 +232,11 @@ func (p *parser) part() Ident {
 			p.unexpected("a name in double quotes, or a parameter")
 			return Ident{}
 		}
-		name += "[" + string(p.sc.src[p.tok.start:p.tok.end]) + "]"
+		key := p.tok.text
+		if p.tok.kind == tokString {
+			key = quote(key)
+		}
+		name += "[" + key + "]"
 		p.next()
 		p.want(tokRBrack, "after the name")
 	}

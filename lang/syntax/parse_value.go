@@ -1,5 +1,7 @@
 package syntax
 
+import "strings"
+
 // args reads [ Arg { "," Arg } ] ")" ; the opening parenthesis has been read.
 func (p *parser) args() (list []*Arg) {
 	p.list(tokRParen, func() *Comments {
@@ -38,7 +40,7 @@ func (p *parser) arg() *Arg {
 	return a
 }
 
-// value reads string | int | float | bool | duration | rate | percent | size
+// value reads string | raw string | int | float | bool | duration | rate | percent | size
 // | ident | "$" ident | List | Map | "cel" "{" CEL "}" .
 func (p *parser) value() Value {
 	start := p.tok.start
@@ -64,7 +66,8 @@ func (p *parser) value() Value {
 }
 
 func (p *parser) stringLit() *Literal {
-	lit := &Literal{Base: Base{p.here()}, Kind: String, Raw: string(p.sc.src[p.tok.start:p.tok.end]), Str: p.tok.text}
+	raw := strings.ReplaceAll(string(p.sc.src[p.tok.start:p.tok.end]), "\r\n", "\n")
+	lit := &Literal{Base: Base{p.here()}, Kind: String, Raw: raw, Str: p.tok.text}
 	p.next()
 	return lit
 }

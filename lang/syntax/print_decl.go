@@ -239,6 +239,11 @@ func (p *printer) fact(f *Fact) {
 	case "cost":
 		p.space = true
 		p.leaf(f.Number, f.Number.Raw)
+	case "envoy":
+		p.space = true
+		p.leaf(f.Words[0], f.Words[0].Name)
+		p.space = true
+		p.mapLit(f.Payload, "")
 	default:
 		for i, w := range f.Words {
 			p.item(i, w.At.Start)

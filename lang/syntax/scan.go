@@ -47,12 +47,12 @@ func (s *scanner) next() token {
 	notes := s.space()
 	t := token{start: s.off, line: s.line, col: s.off - s.lineStart, first: s.fresh, lead: lead, notes: notes}
 	if s.off >= len(s.src) {
-		t.end = s.off
+		t.end, t.endLine = s.off, s.line
 		return t
 	}
 	s.fresh = false
 	s.token(&t)
-	t.end = s.off
+	t.end, t.endLine = s.off, s.line
 	return t
 }
 
@@ -146,6 +146,8 @@ func (s *scanner) token(t *token) {
 		s.punct(t, tokDollar, 1)
 	case '"':
 		s.str(t)
+	case '`':
+		s.rawString(t)
 	default:
 		if s.wordStart() {
 			s.word(t)
@@ -245,8 +247,8 @@ func (s *scanner) operator(t *token) {
 		s.punct(t, tokGreater, 1)
 	case '%':
 		s.punct(t, tokPercent, 1)
-	case '\'', '`':
-		s.otherQuote(t, string(rest[:1]), string(rest[:1]))
+	case '\'':
+		s.otherQuote(t, "'", "'")
 	default:
 		s.illegal(t)
 	}

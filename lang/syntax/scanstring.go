@@ -90,6 +90,28 @@ func (s *scanner) otherQuote(t *token, open, closers string) {
 	t.addFix(s.off, BadCharacter, `strings are written in straight double quotes, not in `+open, "", strconv.Quote(t.text))
 }
 
+// rawString scans `…`: what is between is the value, over any number of lines;
+// there are no escapes. Line ends are line feeds, as the file's own are.
+func (s *scanner) rawString(t *token) {
+	t.kind = tokString
+	s.off++
+	n := bytes.IndexByte(s.src[s.off:], '`')
+	if n < 0 {
+		s.off = max(s.off, s.lineEnd(t.start))
+		t.text = string(s.src[t.start+1 : s.off])
+		t.issues = append(t.issues, issue{start: t.start, end: s.off, code: UnterminatedString,
+			message: "the string is not closed", hint: "a string in ` ` may have several lines, and ends at the next `", lost: true})
+		return
+	}
+	body := s.src[s.off : s.off+n]
+	if i := bytes.LastIndexByte(body, '\n'); i >= 0 {
+		s.line += bytes.Count(body, []byte("\n"))
+		s.lineStart = s.off + i + 1
+	}
+	t.text = strings.ReplaceAll(string(body), "\r\n", "\n")
+	s.off += n + 1
+}
+
 // runeName shows a character that may not be visible.
 func runeName(r rune) string {
 	if strconv.IsPrint(r) {

@@ -11,7 +11,7 @@ type tokenKind uint8
 const (
 	tokEOF     tokenKind = iota
 	tokWord              // [A-Za-z0-9_.*/-]+ : names, keywords, globs, numbers with their units
-	tokString            // "…"
+	tokString            // "…" or `…`
 	tokLBrace            // {
 	tokRBrace            // }
 	tokLParen            // (
@@ -40,11 +40,12 @@ var tokenText = map[tokenKind]string{
 	tokMany: "~>", tokPipe: "|", tokAt: "@", tokDollar: "$", tokLess: "<", tokGreater: ">", tokPercent: "%",
 }
 
-// A token is one word of the source. No token crosses a line end.
+// A token is one word of the source. None but a raw string crosses a line end.
 type token struct {
 	kind       tokenKind
 	start, end int // bytes
-	line, col  int // line from 1, byte column from 0
+	line, col  int // of its start; line from 1, byte column from 0
+	endLine    int
 	first      bool
 	text       string // Word: as written; String: its value
 	lead       int    // index of the first comment between the last token and this one

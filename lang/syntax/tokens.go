@@ -7,7 +7,7 @@ type TokenKind string
 
 const (
 	TokenWord      TokenKind = "word"      // names, keywords, globs, numbers with their units
-	TokenString    TokenKind = "string"    // with its quotes
+	TokenString    TokenKind = "string"    // with its quotes; in ` ` it may have several lines
 	TokenPunct     TokenKind = "punct"     // brackets, separators, arrows
 	TokenCondition TokenKind = "condition" // the CEL text between the braces of `when { … }` or `cel { … }`
 	TokenIllegal   TokenKind = "illegal"

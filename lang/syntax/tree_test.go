@@ -11,7 +11,7 @@ import (
 var optional = map[string]bool{
 	"Let.Endpoints": true, "Let.Value": true, "Arg.Name": true, "Endpoints.Except": true, "Request.Protocol": true,
 	"Request.Method": true, "Request.Path": true, "Request.Headers": true, "Request.Times": true, "Request.Within": true,
-	"Expect.Times": true, "Expect.Of": true, "Expect.By": true, "Param.Default": true, "Type.Elem": true, "Fact.Side": true, "Fact.Number": true,
+	"Expect.Times": true, "Expect.Of": true, "Expect.By": true, "Param.Default": true, "Type.Elem": true, "Fact.Side": true, "Fact.Number": true, "Fact.Payload": true,
 	"Comments.After": true,
 }
 
