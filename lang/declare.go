@@ -68,7 +68,7 @@ func (c *declarer) parameters() {
 			if ok {
 				out.Default = p.Default.Span().Text()
 				v = withoutPlaces(v)
-				q.def = &v
+				q.def, out.Value = &v, &v
 			}
 		}
 		c.params = append(c.params, q)

@@ -75,6 +75,7 @@ func (in *inputs) check(bag *diag.Bag) (*graph.Graph, *ir.Program) {
 	}
 	in.whatIf.apply(g)
 	prog := lang.Check(files, g, bag)
+	envoy.CheckPayloads(prog, bag)
 	in.timings.mark("check")
 	return g, prog
 }

@@ -34,9 +34,9 @@ func (a *adm) calls(l *layout.Listener) []*call {
 	for _, r := range l.Rules {
 		w := a.newWhen(r)
 		for _, act := range r.Obligation.Actions {
-			low := lowerings[act.Name()]
+			low := loweringOf(act.Decl)
 			if low == nil || (l.Protocol.Plane() == graph.TCP && low.tcp == nil) || (l.Protocol.Plane() != graph.TCP && low.http == nil) {
-				a.cannot(act, "%s on %s", act.Name(), l.Protocol)
+				a.noFilter(act, l.Protocol)
 				continue
 			}
 			name := r.Obligation.Policy.Name + "/" + act.Name()
@@ -51,6 +51,21 @@ func (a *adm) calls(l *layout.Listener) []*call {
 	}
 	slices.SortStableFunc(out, func(x, y *call) int { return cmp.Compare(x.Rank, y.Rank) })
 	return out
+}
+
+// noFilter reports an action that nothing does on a protocol.
+func (a *adm) noFilter(act *ir.Action, on graph.Protocol) {
+	if !act.Decl.User {
+		a.cannot(act, "%s on %s", act.Name(), on)
+		return
+	}
+	plane := "http"
+	if on.Plane() == graph.TCP {
+		plane = "tcp"
+	}
+	a.bag.Errorf(act.At, CodeUnsupported, "no data plane can do %s on %s", act.Name(), on).
+		WithHint("its declaration has no filter for that: envoy %s { … }", plane).
+		WithNote(act.Decl.At, "%s is declared here", act.Name())
 }
 
 // cannot reports that an action has no exact configuration.

@@ -95,6 +95,7 @@ func compile(t *testing.T, ar *txtar.Archive) (*emit.Files, []*diag.Diagnostic) 
 		return nil, bag.All()
 	}
 	prog := lang.Check(files, g, &bag)
+	CheckPayloads(prog, &bag)
 	if bag.HasErrors() {
 		return nil, bag.All()
 	}

@@ -165,6 +165,7 @@ type Param struct {
 	Name    string
 	Type    string // in the grammar's form: `rate`, `list<string>`, `enum("a", "b")`
 	Default string // in the grammar's form; "" when the argument is required
+	Value   *Value // of the default; nil when the argument is required
 }
 
 // DeclSide is where an action may run on a plane, as declared.
