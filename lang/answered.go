@@ -39,10 +39,10 @@ func (c *checker) inTime(p *policy) bool {
 func ofAnswer(read string) bool { return strings.HasPrefix(read, "response.") }
 
 // afterAnswer reports whether an action has all of its effect on the answer, or
-// after it.
+// after it. Whether the filter of a declared one acts is decided before.
 func afterAnswer(t *typedCall) bool {
 	d := t.act.decl
-	if d.Ends || d.Wraps || d.State != "" || len(d.Provides)+len(d.Needs) > 0 {
+	if d.User || d.Ends || d.Wraps || d.State != "" || len(d.Provides)+len(d.Needs) > 0 {
 		return false
 	}
 	if len(t.writes) == 0 {

@@ -31,6 +31,7 @@ type Interp struct {
 	windows  map[bucketKey]*window   // of global budgets
 	flights  map[bucketKey][]*flight // what is at work, or was a moment ago
 	runs     int
+	unsure   *act // the first by rank that may have ended a request, which counters behind it then did not see
 	clock    time.Duration
 	ids      int
 }
@@ -98,7 +99,10 @@ type Result struct {
 	Attempts           int
 	Took               time.Duration
 	Hits               map[string]int // by policy: in how many attempts it acted
-	Steps              []Step
+	// Doubt is what the action of a program's own that acted may have changed;
+	// nil when none did.
+	Doubt *Doubt
+	Steps []Step
 }
 
 // A Step is one action that acted.
@@ -169,7 +173,8 @@ func (in *Interp) add(o *ir.Obligation, e *ir.Edge) {
 	c.byPath = c.byPath || r.cond != nil && readsPath(r.cond.Reads)
 	for _, a := range o.Actions {
 		c.byPath = c.byPath || decidesByPath(a)
-		x := &act{Action: a, rule: r, deed: deeds[a.Name()]}
+		x := &act{Action: a, rule: r}
+		x.deed, _ = deedOf(a.Decl)
 		if a.Decl.Wraps {
 			c.wrappers = append(c.wrappers, x)
 		} else {

@@ -69,7 +69,7 @@ func CanInterpret(p *ir.Program, bag *diag.Bag) {
 		for _, e := range o.Edges {
 			r := tested[e.Call]
 			for _, a := range o.Actions {
-				if _, known := deeds[a.Name()]; r != nil && !known {
+				if _, known := deedOf(a.Decl); r != nil && !known {
 					bag.Errorf(r.At, NotYet, "tests of calls with %s are not built yet", a.Name()).
 						WithNote(a.At, "%s of policy %s is here", a.Name(), o.Policy.Name)
 				}

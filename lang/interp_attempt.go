@@ -37,7 +37,7 @@ func (x *exchange) attempt() reply {
 		}
 	}
 	for _, c := range x.on.acts {
-		if !c.rule.answered && a.decide(c.rule) && c.deed.request != nil {
+		if a.doubt(c); !c.rule.answered && a.decide(c.rule) && c.deed.request != nil {
 			if c.deed.request(a, c); a.answer != nil {
 				break
 			}
@@ -69,6 +69,7 @@ func (a *attempt) back() {
 // applies says on the way back whether a policy does.
 func (a *attempt) applies(r *rule) bool {
 	if r.answered {
+		a.doubtCondition(r)
 		return a.sampled(r) && a.holds(r.cond)
 	}
 	return a.decided[r]

@@ -28,6 +28,8 @@ type Failure struct {
 	// first that is not as expected, or the first where too many are.
 	Number int
 	Result *Result
+	// Undecided says why nobody can tell here whether it holds; "" when it does not.
+	Undecided string
 	// Note says why the policy of `by` did not act on it; "" where it did.
 	Note string
 }
@@ -45,7 +47,11 @@ func RunTest(p *ir.Program, t *ir.Test) *TestResult {
 			}
 		}
 		for _, e := range r.Expects {
-			if f := judge(e, r, results); f != nil {
+			f := undecided(e, r, results)
+			if f == nil {
+				f = judge(e, r, results)
+			}
+			if f != nil {
 				f.Note = in.idle(e.By, r, f.Result)
 				out.Failures = append(out.Failures, *f)
 			}

@@ -108,6 +108,17 @@ func (r *testReport) failed() int {
 	return n
 }
 
+// undecided is how many of a test's expectations nobody can decide here.
+func undecided(t *lang.TestResult) int {
+	n := 0
+	for _, f := range t.Failures {
+		if f.Undecided != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // writeTestText prints a line for each test, what failed below it, and a
 // summary.
 func writeTestText(w stdio.Writer, r *testReport) error {
@@ -116,6 +127,9 @@ func writeTestText(w stdio.Writer, r *testReport) error {
 		word := "ok  "
 		if len(t.Failures) > 0 {
 			word = "FAIL"
+			if undecided(t) == len(t.Failures) {
+				word = "????"
+			}
 		}
 		fmt.Fprintf(&b, "%s  %s  (%s)\n", word, t.Test.Title, count(t.Requests, "request"))
 		for _, f := range t.Failures {
@@ -154,9 +168,17 @@ func (r *testReport) writeCoverage(b *strings.Builder) {
 func failureText(f lang.Failure) string {
 	var b strings.Builder
 	line, _ := f.Expect.At.Src.Position(f.Expect.At.Start)
-	fmt.Fprintf(&b, "%s: expected %s\n", f.Expect.At.Show(), f.Expected)
+	verb := "expected"
+	if f.Undecided != "" {
+		verb = "can't tell whether"
+	}
+	fmt.Fprintf(&b, "%s: %s %s\n", f.Expect.At.Show(), verb, f.Expected)
 	fmt.Fprintf(&b, "%5d | %s\n", line, strings.TrimSpace(f.Expect.At.Src.Line(line)))
-	fmt.Fprintf(&b, "  got %s\n", f.Got)
+	if f.Undecided != "" {
+		fmt.Fprintf(&b, "  %s\n", f.Undecided)
+	} else {
+		fmt.Fprintf(&b, "  got %s\n", f.Got)
+	}
 	fmt.Fprintf(&b, "  %s\n", requestText(f))
 	for _, s := range traceOf(f) {
 		fmt.Fprintf(&b, "    %s\n", s)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -67,6 +68,11 @@ func (b *builder) filter(x *ir.Payload) proto.Message {
 	}
 	m := typ.New()
 	if !b.message(m, n, x.At) {
+		return nil
+	}
+	// Times and masks have values that only their JSON forms refuse.
+	if _, err := protojson.Marshal(m.Interface()); err != nil {
+		b.badValue(&node{at: x.At, from: n.params(), open: n.unknown()}, "the configuration can't be written: %v", err)
 		return nil
 	}
 	return m.Interface()

@@ -18,7 +18,7 @@ import (
 // the key that it is the value of. It is false when something is wrong, which is
 // then reported.
 func (b *builder) message(m protoreflect.Message, n *node, where diag.Span) bool {
-	md, ok := m.Descriptor(), true
+	md, ok, strange := m.Descriptor(), true, false
 	held := map[protoreflect.FieldNumber]namedNode{}
 	for _, e := range n.named {
 		if e.key == "@type" {
@@ -26,7 +26,7 @@ func (b *builder) message(m protoreflect.Message, n *node, where diag.Span) bool
 		}
 		fd := b.fieldNamed(md, e)
 		if fd == nil {
-			ok = false
+			ok, strange = false, true
 			continue
 		}
 		if first, twice := held[fd.Number()]; twice {
@@ -43,9 +43,14 @@ func (b *builder) message(m protoreflect.Message, n *node, where diag.Span) bool
 			}
 		}
 		held[fd.Number()] = e
-		ok = b.assign(m, fd, e) && ok
+		if !b.assign(m, fd, e) {
+			ok = false
+			e.node = nil // whatever a rule has to say about it comes of that
+			held[fd.Number()] = e
+		}
 	}
-	return ok && b.rules(m, held, where) && b.references(m, held, where)
+	kept := b.rules(m, held, where, strange)
+	return b.references(m, held, where) && kept && ok
 }
 
 // fieldNamed finds a field by its name in the .proto file, or in JSON.
@@ -326,15 +331,16 @@ func (b *builder) references(m protoreflect.Message, held map[protoreflect.Field
 		fd := md.Fields().ByNumber(number)
 		name := string(fd.Name())
 		switch {
-		case fd.Kind() == protoreflect.StringKind && namesCluster(name):
-			b.elsewhere(e, "%s names a cluster, and an ADM has only those that its own calls need", name).
+		case e.node == nil:
+		case fd.Kind() == protoreflect.StringKind && (namesCluster(name) || md.FullName() == "envoy.config.route.v3.WeightedCluster.ClusterWeight" && name == "name"):
+			b.wrong(e.node.at, "%s names a cluster, and an ADM has only those that its own calls need", name).
 				WithHint("what reaches a server by its address, such as google_grpc, needs no cluster")
 			ok = false
 		case md.FullName() == "envoy.config.core.v3.EnvoyInternalAddress":
-			b.elsewhere(e, "%s names a listener inside the ADM, and those are its own", name)
+			b.wrong(e.node.at, "%s names a listener inside the ADM, and those are its own", name)
 			ok = false
 		case md.FullName() == "envoy.config.core.v3.ConfigSource" && (name == "ads" || name == "api_config_source"):
-			b.elsewhere(e, "%s asks a control plane, and an ADM has none", name).WithHint("path_config_source reads a file")
+			b.wrong(e.node.at, "%s asks a control plane, and an ADM has none", name).WithHint("path_config_source reads a file")
 			ok = false
 		case name == "regex" && strings.HasSuffix(string(md.FullName()), ".RegexMatcher") && !e.node.unknown():
 			if _, err := regexp.Compile(e.node.value.Str); err != nil {
@@ -343,7 +349,7 @@ func (b *builder) references(m protoreflect.Message, held map[protoreflect.Field
 			}
 		}
 	}
-	if md.FullName() == "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig" && !m.Has(md.Fields().ByName("sds_config")) {
+	if md.FullName() == "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig" && !holds(held, md, "sds_config") {
 		b.wrong(where, "the secret is looked for in the ADM's own file, which has none").
 			WithHint(`"sds_config": {"path_config_source": {"path": "…"}} reads one`)
 		ok = false
@@ -351,9 +357,9 @@ func (b *builder) references(m protoreflect.Message, held map[protoreflect.Field
 	return ok
 }
 
-// elsewhere reports a reference, whatever its value.
-func (b *builder) elsewhere(e namedNode, format string, args ...any) *diag.Diagnostic {
-	return b.wrong(e.node.at, format, args...)
+func holds(held map[protoreflect.FieldNumber]namedNode, md protoreflect.MessageDescriptor, field protoreflect.Name) bool {
+	_, there := held[md.Fields().ByName(field).Number()]
+	return there
 }
 
 // namesCluster tells it by the name of a field: Envoy has no other mark for it.

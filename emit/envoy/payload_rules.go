@@ -20,8 +20,9 @@ type fieldError interface {
 const embedded = "embedded message failed validation"
 
 // rules holds a message to the field rules of its .proto file, and finds the
-// field that each is about.
-func (b *builder) rules(m protoreflect.Message, held map[protoreflect.FieldNumber]namedNode, where diag.Span) bool {
+// field that each is about. Where there are strange fields, a missing one may be
+// what one of them was meant to be.
+func (b *builder) rules(m protoreflect.Message, held map[protoreflect.FieldNumber]namedNode, where diag.Span, strange bool) bool {
 	v, can := m.Interface().(interface{ ValidateAll() error })
 	if !can {
 		return true
@@ -40,11 +41,13 @@ func (b *builder) rules(m protoreflect.Message, held map[protoreflect.FieldNumbe
 		if !is || f.Reason() == embedded {
 			continue
 		}
-		name, n := b.ruled(m.Descriptor(), f.Field(), held)
+		name, n, there := b.ruled(m.Descriptor(), f.Field(), held)
 		switch {
-		case n == nil:
+		case !there && strange:
+		case !there:
 			b.wrong(where, "%s: %s: %s", m.Descriptor().FullName(), name, f.Reason())
 			ok = false
+		case n == nil:
 		case b.call == nil && n.unknown():
 		default:
 			b.badValue(n, "the field %s of %s: %s", name, m.Descriptor().FullName(), f.Reason())
@@ -55,15 +58,17 @@ func (b *builder) rules(m protoreflect.Message, held map[protoreflect.FieldNumbe
 }
 
 // ruled finds what a rule is about: a field, or a oneof, with the node that the
-// payload has for it; nil when it has none.
-func (b *builder) ruled(md protoreflect.MessageDescriptor, goName string, held map[protoreflect.FieldNumber]namedNode) (string, *node) {
+// payload has for it, if it is there; nil when something is wrong with that
+// already.
+func (b *builder) ruled(md protoreflect.MessageDescriptor, goName string, held map[protoreflect.FieldNumber]namedNode) (name string, n *node, there bool) {
 	goName, _, _ = strings.Cut(goName, "[")
 	same := func(name protoreflect.Name) bool {
 		return strings.EqualFold(strings.ReplaceAll(string(name), "_", ""), strings.ReplaceAll(goName, "_", ""))
 	}
 	for i := range md.Fields().Len() {
 		if fd := md.Fields().Get(i); same(fd.Name()) {
-			return string(fd.Name()), held[fd.Number()].node
+			e, there := held[fd.Number()]
+			return string(fd.Name()), e.node, there
 		}
 	}
 	for i := range md.Oneofs().Len() {
@@ -76,10 +81,10 @@ func (b *builder) ruled(md protoreflect.MessageDescriptor, goName string, held m
 			fd := of.Fields().Get(k)
 			names = append(names, string(fd.Name()))
 			if e, there := held[fd.Number()]; there {
-				return string(of.Name()), e.node
+				return string(of.Name()), e.node, true
 			}
 		}
-		return "one of " + strings.Join(names, ", "), nil
+		return "one of " + strings.Join(names, ", "), nil, false
 	}
-	return goName, nil
+	return goName, nil, false
 }
