@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,15 +13,17 @@ import (
 // ActionNames gives the standard actions, sorted.
 func ActionNames() []string { return slices.Clone(prelude().names) }
 
+// Doc is Actions.Doc of the standard ones.
+func Doc(name string) (text string, ok bool) { return StandardActions().Doc(name) }
+
 // Doc is the text of `admc doc ACTION`: the signature, the documentation with an
 // example, and the facts that place it. It is printed from the declaration. ok
 // is false when there is no such action.
-func Doc(name string) (text string, ok bool) {
-	a := prelude().actions[name]
-	if a == nil {
+func (a Actions) Doc(name string) (text string, ok bool) {
+	d := a.Decl(name)
+	if d == nil {
 		return "", false
 	}
-	d := a.decl
 	var b strings.Builder
 	b.WriteString(signature(d) + "\n\n")
 	for _, line := range strings.Split(d.Doc, "\n") {
@@ -59,6 +62,13 @@ func Doc(name string) (text string, ok bool) {
 	}
 	if d.Security {
 		row("security", "must not fail open: @fail(closed) unless the policy says @fail(open)")
+	}
+	for _, p := range d.Payloads {
+		row("filter", "%s: %s", map[bool]string{false: "http, grpc", true: "tcp"}[p.TCP], p.TypeName())
+	}
+	if d.User && slices.Contains(slices.Collect(maps.Values(d.Sides)), ir.Either) {
+		row("promise", "that it does the same at either side is the declaration's word, and the compiler takes it.")
+		row("", "To see for yourself, compile one policy of it with @ingress and with @egress, and send both the same requests.")
 	}
 	row("declared", "%s", d.At)
 	return b.String(), true

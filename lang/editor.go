@@ -1,17 +1,6 @@
 package lang
 
-import (
-	"admc.dev/admc/graph"
-	"admc.dev/admc/lang/ir"
-)
-
-// Decl gives the declaration of a standard action; nil when there is none.
-func Decl(name string) *ir.ActionDecl {
-	if a := prelude().actions[name]; a != nil {
-		return a.decl
-	}
-	return nil
-}
+import "admc.dev/admc/graph"
 
 // Attributes gives what conditions can read on some protocol, in the order of
 // the reference.
@@ -39,6 +28,18 @@ var Words = []struct{ Where, Word, Doc string }{
 	{"policy", "path", "`path a ~> b -> c`: requests that came this way; `->` is one call, `~>` one or more."},
 	{"policy", "when", "`when { … }`: a condition in CEL."},
 	{"policy", "sample", "`sample 10%`: a share of the requests, drawn by a hash of `x-request-id`."},
+	{"action", "phase", "`phase transport | authn | authz | quota | transform | route | observe`: when it acts on a request."},
+	{"action", "reads", "`reads request.path, …`: parts of the message that it looks at."},
+	{"action", "writes", "`writes request.headers[name], …`: parts of the message that it changes."},
+	{"action", "provides", "`provides session.user`: what it leaves in its proxy for others."},
+	{"action", "needs", "`needs jwt.claims`: what another action has to leave in its proxy."},
+	{"action", "ends", "`ends request`: it may answer by itself, so that later actions do not run."},
+	{"action", "single", "Only one can hold for a request."},
+	{"action", "security", "It must not fail open: `@fail(closed)` unless the policy says otherwise."},
+	{"action", "state", "`state counter(scope)`: it counts, shared as its parameter says."},
+	{"action", "cost", "`cost 12`: microseconds of proxy work for each request."},
+	{"action", "on", "`on http, grpc : either`: the protocols that it acts on, and the side."},
+	{"action", "envoy", "`envoy http { \"@type\": …, … }`: the filter that does it on http and grpc; `envoy tcp` on byte streams."},
 	{"endpoints", "except", "`A except B`: A without B."},
 	{"endpoints", "external", "Every external."},
 	{"expect", "pass", "The request reaches the receiver."},

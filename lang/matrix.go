@@ -19,9 +19,8 @@ type sampleCall struct {
 
 // samples are one call of each action with its defaults, and a second one where
 // a word among the arguments decides which message it is about.
-func samples() []sampleCall {
+func samples(lib *library) []sampleCall {
 	var out []sampleCall
-	lib := prelude()
 	for _, name := range lib.names {
 		a := lib.actions[name]
 		add := func(label string, args map[string]ir.Value) {
@@ -105,7 +104,7 @@ func bit(b bool) int {
 
 const matrixHead = `# Which actions commute
 
-Printed from the prelude by ` + "`admc doc --matrix`" + `; do not edit.
+Printed from the %s by ` + "`admc doc --matrix`" + `; do not edit.
 
 Two policies act on one call. Where their actions commute, the compiler may put them on either side of the call in any
 combination; where they do not, it keeps them in order: a request meets the caller's proxy before the receiver's, an answer the
@@ -124,13 +123,19 @@ add to this: a policy reads what its ` + "`when`" + ` reads.
 
 `
 
-// Matrix is the text of docs/matrix.md: for every pair of standard actions
-// whether they commute on the request and on the response, and why not.
-func Matrix() string {
-	all := samples()
+// Matrix is the text of docs/matrix.md: Actions.Matrix of the standard ones.
+func Matrix() string { return StandardActions().Matrix() }
+
+// Matrix says for every pair of actions whether they commute on the request and
+// on the response, and why not.
+func (a Actions) Matrix() string {
+	all, from := samples(a.lib), "prelude"
+	if a.Own() {
+		from = "standard library and the actions that the program declares"
+	}
 	slices.SortStableFunc(all, func(a, b sampleCall) int { return int(a.call.act.decl.Phase) - int(b.call.act.decl.Phase) })
 	var b strings.Builder
-	b.WriteString(matrixHead)
+	fmt.Fprintf(&b, matrixHead, from)
 	b.WriteString("Numbers are the actions of the rows, in the order in which they act: " + strings.Join(phaseWords(), " < ") + ".\n\n")
 	b.WriteString("| |")
 	for i := range all {

@@ -11,7 +11,7 @@ import (
 // join does with them on one call.
 func TestMatrixAgreesWithTheRows(t *testing.T) {
 	marks := map[string]string{}
-	all := samples()
+	all := samples(prelude())
 	for _, a := range all {
 		for _, b := range all {
 			marks[a.name+"|"+b.name] = meet(a, b).mark

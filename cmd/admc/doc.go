@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang"
 	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
 	"admc.dev/admc/lang/syntax"
 	"admc.dev/admc/solver"
 )
@@ -19,56 +21,116 @@ import (
 func newDoc(io streams) *cobra.Command {
 	var matrix bool
 	cmd := &cobra.Command{
-		Use:   "doc [ACTION|CODE]",
+		Use:   "doc [ACTION|CODE] [FILES|DIR]...",
 		Short: "Print what an action does and where it may run, or what a diagnostic means",
 		Long: `Without an argument it lists the actions. With the name of an action it prints
 its signature, its documentation and the facts that its placement is derived
 from. With the code of a diagnostic it prints what it means, a bad and a good
-example. --matrix says of every pair of actions whether they commute, and why.`,
+example. --matrix says of every pair of actions whether they commute, and why.
+
+Actions that a program declares are found in the policies of admc.yaml, here or
+above, else in the *.adm files here, or in the files that follow the name ("" for
+the list and the matrix).`,
 		Example: `  admc doc rate_limit
-  admc doc unknown-argument`,
-		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return docNames(), cobra.ShellCompDirectiveNoFileComp
+  admc doc unknown-argument
+  admc doc stamp policies/          # an action that these files declare
+  admc doc --matrix "" policies/`,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return []string{"adm"}, cobra.ShellCompDirectiveFilterFileExt
+			}
+			actions, _ := documented(nil)
+			return docNames(actions), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			if matrix {
-				if len(args) > 0 {
-					return fmt.Errorf("--matrix is of all actions; leave %q out", args[0])
-				}
-				fmt.Fprint(io.out, lang.Matrix())
-				return nil
+			name, files := "", []string(nil)
+			if len(args) > 0 {
+				name, files = args[0], args[1:]
 			}
-			if len(args) == 0 {
-				for _, name := range lang.ActionNames() {
-					fmt.Fprintln(io.out, name)
-				}
-				return nil
+			actions, err := documented(files)
+			if err != nil {
+				return err
 			}
-			if text, ok := lang.Doc(args[0]); ok {
-				fmt.Fprint(io.out, text, planesText(args[0]))
-				return nil
-			}
-			if c := findCode(args[0]); c != nil {
-				writeCode(io, c)
-				return nil
-			}
-			err := fmt.Errorf("no action and no diagnostic is called %q", args[0])
-			if near := diag.Suggest(args[0], docNames()); near != "" {
-				err = fmt.Errorf("%w: did you mean %q?", err, near)
-			}
-			return err
+			return doc(io, actions, name, matrix)
 		},
 	}
 	cmd.Flags().BoolVar(&matrix, "matrix", false, "print which pairs of actions commute, as Markdown")
 	return cmd
 }
 
+func doc(io streams, actions lang.Actions, name string, matrix bool) error {
+	switch {
+	case matrix && name != "":
+		return fmt.Errorf("--matrix is of all actions; leave %q out", name)
+	case matrix:
+		fmt.Fprint(io.out, actions.Matrix())
+		return nil
+	case name == "":
+		for _, name := range actions.Names() {
+			fmt.Fprintln(io.out, name)
+		}
+		return nil
+	}
+	if text, ok := actions.Doc(name); ok {
+		fmt.Fprint(io.out, text, planesText(actions.Decl(name)))
+		return nil
+	}
+	if c := findCode(name); c != nil {
+		writeCode(io, c)
+		return nil
+	}
+	err := fmt.Errorf("no action and no diagnostic is called %q", name)
+	if near := diag.Suggest(name, docNames(actions)); near != "" {
+		err = fmt.Errorf("%w: did you mean %q?", err, near)
+	}
+	return err
+}
+
+// documented are the standard actions and those of files; without any, of the
+// program here, if there is one.
+func documented(paths []string) (lang.Actions, error) {
+	given := len(paths) > 0
+	if !given {
+		conf, err := findConfig("", ".")
+		if err != nil {
+			return lang.Actions{}, err
+		}
+		for _, p := range conf.Policies {
+			paths = append(paths, conf.path(p))
+		}
+		if len(paths) == 0 {
+			if paths, err = filepath.Glob("*.adm"); err != nil || len(paths) == 0 {
+				return lang.StandardActions(), err
+			}
+		}
+	}
+	files, err := policyFiles(paths)
+	if err != nil {
+		return lang.Actions{}, err
+	}
+	sources, err := disk{}.readPolicies(files, commonDir(files))
+	if err != nil {
+		return lang.Actions{}, err
+	}
+	bag := &diag.Bag{}
+	var parsed []*syntax.File
+	for _, src := range sources {
+		parsed = append(parsed, syntax.Parse(src, bag))
+	}
+	return lang.ActionsOf(parsed), nil
+}
+
 // planesText says which data plane can do an action, on which protocols.
-func planesText(action string) string {
+func planesText(d *ir.ActionDecl) string {
+	does := envoy.Does(d.Name)
+	if d.User {
+		does = envoy.DoesOwn(d)
+	}
 	var names []string
-	for _, p := range envoy.Does(action) {
-		names = append(names, string(p))
+	for _, p := range does {
+		if _, declared := d.Sides[p]; declared {
+			names = append(names, string(p))
+		}
 	}
 	if len(names) == 0 {
 		return "  compiled  by no data plane yet: a program that uses it can be checked, and compiling it is an error\n"
@@ -90,8 +152,8 @@ func findCode(name string) *diag.CodeDoc {
 	return nil
 }
 
-func docNames() []string {
-	names := lang.ActionNames()
+func docNames(actions lang.Actions) []string {
+	names := actions.Names()
 	for _, c := range codes() {
 		names = append(names, string(c.Code))
 	}

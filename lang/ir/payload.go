@@ -1,6 +1,10 @@
 package ir
 
-import "admc.dev/admc/lang/diag"
+import (
+	"strings"
+
+	"admc.dev/admc/lang/diag"
+)
 
 // A Payload is the configuration of the Envoy filter that an action of the
 // program's own stands for, as plain data: what its fields are, only the backend
@@ -9,6 +13,20 @@ type Payload struct {
 	TCP  bool // a network filter; else an HTTP filter
 	Root *Term
 	At   diag.Span // of the fact's first word
+}
+
+// TypeName is the name of the filter's configuration, as "@type" gives it; ""
+// where it does not.
+func (p *Payload) TypeName() string {
+	if p.Root == nil {
+		return ""
+	}
+	for _, e := range p.Root.Map {
+		if e.Key == "@type" && e.Value.Kind == ConstTerm {
+			return e.Value.Value.Str[strings.LastIndexByte(e.Value.Value.Str, '/')+1:]
+		}
+	}
+	return ""
 }
 
 // TermKind of a Term.

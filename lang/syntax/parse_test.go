@@ -16,8 +16,8 @@ func TestTour(t *testing.T) {
 	if len(list) > 0 {
 		t.Fatal(render(list))
 	}
-	if len(f.Decls) != 12 {
-		t.Fatalf("%d declarations, want 12", len(f.Decls))
+	if len(f.Decls) != 13 {
+		t.Fatalf("%d declarations, want 13", len(f.Decls))
 	}
 }
 
@@ -38,6 +38,8 @@ func first[D Decl](t *testing.T, text string) D {
 func TestLiterals(t *testing.T) {
 	for text, want := range map[string]Literal{
 		`"a\"b\\\n\u00e9"`: {Kind: String, Str: "a\"b\\\né"},
+		"`a\\b\n\"${c}\"`": {Kind: String, Str: "a\\b\n\"${c}\""},
+		"`a\r\nb`":         {Kind: String, Str: "a\nb"},
 		`0`:                {Kind: Int},
 		`-5`:               {Kind: Int, Int: -5},
 		`1.5`:              {Kind: Float, Float: 1.5},

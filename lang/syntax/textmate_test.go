@@ -188,7 +188,7 @@ func TestGrammarCoversTokens(t *testing.T) {
 	}
 	kinds := map[TokenKind]string{
 		TokenWord:      `^(keyword\.(control|declaration)|entity\.name|variable|constant\.(numeric|language)|support\.type|storage)\.`,
-		TokenString:    `^(string\.quoted\.double|constant\.character\.escape)\.`,
+		TokenString:    `^(string\.quoted\.(double|other)|constant\.character\.escape)\.`,
 		TokenPunct:     `^(punctuation|keyword\.operator)\.`,
 		TokenCondition: `\.cel(\.adm)?$|^comment\.`,
 	}
@@ -207,7 +207,7 @@ func TestGrammarCoversTokens(t *testing.T) {
 			for i := tok.Start; i < tok.End; i++ {
 				// A percent sign stands for itself where it is parted from its number.
 				own := want.MatchString(scopes[i]) || tok.Text == "%" && scopes[i] == "constant.numeric.adm"
-				if tok.Kind == TokenCondition && strings.TrimSpace(string(text[i])) == "" {
+				if (tok.Kind == TokenCondition || tok.Kind == TokenString) && strings.TrimSpace(string(text[i])) == "" {
 					own = true
 				}
 				if !own || tok.Kind == TokenWord && scopes[i] != scopes[tok.Start] {

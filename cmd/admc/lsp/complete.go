@@ -70,6 +70,10 @@ func (l *completions) fill(p place) {
 		l.actions()
 	case slotAction:
 		l.actions()
+	case slotFact:
+		l.words("action", "")
+	case slotPayload:
+		l.parameters(p)
 	case slotAnnotation:
 		l.words("@", "")
 	case slotExpect:
@@ -107,15 +111,30 @@ func (l *completions) words(where, mark string) {
 }
 
 func (l *completions) actions() {
-	for _, name := range lang.ActionNames() {
-		d := lang.Decl(name)
+	own := l.own()
+	for _, name := range own.Names() {
+		d := own.Decl(name)
 		params := make([]string, len(d.Params))
 		for i, p := range d.Params {
 			params[i] = paramText(p)
 		}
 		l.add(kindFunction, name, name+"("+strings.Join(params, ", ")+")", l.aboutAction(name))
 	}
-	l.declared("action", "")
+	for _, d := range l.declarations() { // those that can't be read yet
+		if d.kind == "action" && own.Decl(d.name) == nil {
+			l.add(kindFunction, d.name, "", "")
+		}
+	}
+}
+
+// parameters of the action that is being declared.
+func (l *completions) parameters(p place) {
+	if d := l.own().Decl(p.call); d != nil {
+		for _, q := range d.Params {
+			l.add(kindVariable, q.Name, paramText(q), "")
+		}
+	}
+	l.declared("let", "$")
 }
 
 func (l *completions) services() {
@@ -168,7 +187,7 @@ func (l *completions) arguments(p place) {
 		l.add(kindEnumValue, "closed", "", "")
 		return
 	}
-	d := lang.Decl(p.call)
+	d := l.own().Decl(p.call)
 	if d == nil {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"admc.dev/admc/graph"
+	"admc.dev/admc/lang"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/syntax"
 )
@@ -81,6 +82,9 @@ func declarationsIn(src *diag.Source) []declared {
 	})
 	return out
 }
+
+// own are the actions that the program can call.
+func (c *cursor) own() lang.Actions { return lang.ActionsOf(c.Files) }
 
 func (c *cursor) find(kind, name string) *declared {
 	for _, d := range c.declarations() {

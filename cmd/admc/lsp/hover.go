@@ -40,11 +40,20 @@ func (c *cursor) about(i int, p place) string {
 		return word("policy", t.Text) + word("endpoints", t.Text)
 	case slotAnnotation:
 		return word("@", t.Text)
+	case slotFact:
+		return word("action", t.Text)
+	case slotPayload:
+		if d := c.own().Decl(p.call); d != nil && d.Param(t.Text) != nil {
+			return block(paramText(*d.Param(t.Text)))
+		}
 	case slotExpect:
 		return word("expect", t.Text)
 	case slotName, slotPolicy:
-		if p.slot == slotPolicy || p.decl == "policy" {
+		switch {
+		case p.slot == slotPolicy || p.decl == "policy":
 			return c.aboutPolicy(t.Text)
+		case p.decl == "action":
+			return c.aboutAction(t.Text)
 		}
 	case slotEndpoint, slotRequest:
 		return c.aboutNodes(t.Text)
@@ -54,7 +63,7 @@ func (c *cursor) about(i int, p place) string {
 			return block(strings.TrimSpace(d.at.Src.Line(line)))
 		}
 	case slotParam:
-		if d := lang.Decl(p.call); d != nil && i+1 < len(c.tokens) && c.tokens[i+1].Text == ":" {
+		if d := c.own().Decl(p.call); d != nil && i+1 < len(c.tokens) && c.tokens[i+1].Text == ":" {
 			for _, q := range d.Params {
 				if q.Name == t.Text {
 					return block(paramText(q))
@@ -84,7 +93,7 @@ func paramText(p ir.Param) string {
 }
 
 func (c *cursor) aboutAction(name string) string {
-	if text, ok := lang.Doc(name); ok {
+	if text, ok := c.own().Doc(name); ok {
 		return "```text\n" + text + "```\n"
 	}
 	if d := c.find("action", name); d != nil {
@@ -208,7 +217,7 @@ func (s *server) definition(_ context.Context, c *cursor) ([]location, error) {
 	}
 	action := func(name string) {
 		declared("action", name)
-		if d := lang.Decl(name); d != nil && len(at) == 0 {
+		if d := c.own().Decl(name); d != nil && len(at) == 0 {
 			at = append(at, d.At)
 		}
 	}

@@ -27,6 +27,8 @@ const (
 	slotExpect          // behind expect
 	slotRequest         // a request of a test, or expect
 	slotCondition       // CEL
+	slotFact            // a fact of a declared action
+	slotPayload         // a value in its filter's configuration
 )
 
 // A place says what is wanted somewhere in a file, and by whom.
@@ -44,6 +46,7 @@ type place struct {
 type frame struct {
 	kind   string // "file", "policy", "require", "test", "action", "call", "labels", "list", "set", "map", "when"
 	call   string
+	name   string // of the action that is being declared
 	open   string // the bracket
 	head   string // the first word of the clause or declaration
 	last   string // the token before
@@ -118,8 +121,10 @@ func (f *frame) note(text string) { f.before, f.last = f.last, text }
 
 // inner gives the frame of a bracket that opens here.
 func (f *frame) inner(open string) *frame {
-	in := &frame{open: open, call: f.call, arg: f.arg, index: f.index}
+	in := &frame{open: open, call: f.call, arg: f.arg, index: f.index, name: f.name}
 	switch {
+	case f.kind == "payload" || f.kind == "action" && open == "{":
+		in.kind = "payload"
 	case open == "(":
 		*in = frame{open: open, kind: "call", call: f.last}
 		if f.before == "@" {
@@ -161,6 +166,8 @@ func (f *frame) advance(t syntax.Token) {
 	case "file":
 		if word && slices.Contains(declWords, t.Text) && (f.head == "" || t.First) && f.last != "@" {
 			f.head = t.Text
+		} else if word && f.head == "action" && f.last == "action" {
+			f.name = t.Text
 		}
 	case "policy", "require":
 		switch {
@@ -226,6 +233,14 @@ func (f *frame) place(first bool) place {
 		return f.clausePlace(joined)
 	case "test":
 		return f.requestPlace(first)
+	case "action":
+		if first {
+			return place{slot: slotFact}
+		}
+	case "payload":
+		if f.last == ":" || f.open == "[" && (f.last == "" || f.last == ",") {
+			return place{slot: slotPayload, call: f.name}
+		}
 	case "set":
 		if joined || f.last == "" {
 			return place{slot: slotEndpoint}
