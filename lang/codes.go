@@ -113,13 +113,15 @@ policy b { on frontend -> search  timeout(1s) }
 }, {
 	Code:    NotYet,
 	Summary: "The language has it, and this release does not: it is refused, never ignored.",
-	Bad: `action shout(text: string) {
-    phase observe
-    on http : either
+	Bad: `policy a {
+    path checkout -> cart -> redis-cart
+    deny()
 }
-policy a { on search -> geo  deny() }
 `,
-	Good: `policy a { on search -> geo  deny() }
+	Good: `policy a {
+    path checkout -> cart
+    deny()
+}
 `,
 }, {
 	Code:    ClosedCall,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"admc.dev/admc/emit/envoy"
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang"
 	"admc.dev/admc/lang/diag"
@@ -74,6 +75,7 @@ func TestDocsPrograms(t *testing.T) {
 			case b.info == "adm":
 				g := graph.Load(diag.NewSource("shop.yaml", shop), bag)
 				p := lang.Check([]*syntax.File{syntax.Parse(diag.NewSource(name, []byte(b.text)), bag)}, g, bag)
+				envoy.CheckPayloads(p, bag)
 				for _, x := range p.Tests {
 					for _, f := range lang.RunTest(p, x).Failures {
 						t.Errorf("%s, the block at line %d:\n%s", path, b.line, failureText(f))
