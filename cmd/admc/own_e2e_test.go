@@ -4,6 +4,9 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -87,6 +90,9 @@ func (w *world) unpoliced(who string, c *testbed.Client) {
 	w.want(who+", streams", greetings(c, 3), "yes yes yes")
 }
 
+// timed is what the example's timing adds.
+var timed = regexp.MustCompile(`^geo;dur=[0-9]+$`)
+
 // TestOwnActions: the filters of declared actions act where the compiler puts
 // them, under the condition of their policies, and on no other call.
 func TestOwnActions(t *testing.T) {
@@ -101,6 +107,24 @@ func TestOwnActions(t *testing.T) {
 		w.want("other, marked", w.marks(w.other, "/m"), `by lua | by lua "back"`)
 		w.want("other, a long body", upload(w.other, 4000), "413")
 		w.want("other, on the same budget", greetings(w.other, 1), "no")
+	})
+	t.Run("example", func(t *testing.T) {
+		actions, err := os.ReadFile("../../examples/own-actions/policies/actions.adm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := newWorld(t, string(actions)+`
+			policy forms   { on * -> geo  same_site(suffix: ".example.com") }
+			policy timings { on * -> geo  timing("geo") }
+			policy few     { on front -> cache  at_once(1000) }`, "front", "geo")
+		post := func(c *testbed.Client, origin string) string {
+			r := c.Do(testbed.Request{Method: "POST", URL: geo + "/", Header: http.Header{"Origin": {origin}}})
+			return fmt.Sprint(r.Status, timed.MatchString(r.Header.Get("server-timing")))
+		}
+		w.want("front, of the same site", post(w.front, "https://www.example.com"), "200 true")
+		w.want("front, of another site", post(w.front, "https://www.example.org"), "403 false")
+		w.want("other, of another site", post(w.other, "https://www.example.org"), "403 false")
+		w.want("front, streams", greetings(w.front, 2), "yes yes")
 	})
 	t.Run("control", func(t *testing.T) {
 		w := newWorld(t, `
