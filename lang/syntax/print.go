@@ -14,10 +14,11 @@ var ErrBroken = errors.New("the file has errors")
 
 // Print writes a file that Parse gave in the one canonical layout: four spaces
 // of indentation, a blank line between declarations, one clause a line. The
-// author's choices that remain are single blank lines, and whether a bracket's
+// author's choices that remain are single blank lines, whether a bracket's
 // elements stand on lines of their own, which they do if the first one did, or
-// if a comment is among them. Every comment stays where it stood. CEL is
-// printed as written, but for white space around it and line ends.
+// if a comment is among them, and whether braces around a single clause stand on
+// the line of the name. Every comment stays where it stood. CEL is printed as
+// written, but for white space around it and line ends.
 //
 // Print(Parse(Print(f))) writes the same, and its tree is the same.
 func Print(w io.Writer, f *File) error {
@@ -181,12 +182,20 @@ func (p *printer) close(outer int, at int32, bracket string) {
 	p.indent = outer
 }
 
-// block writes the braces and what is between them, a line each.
+// block writes the braces and what is between them, a line each. A single item
+// stays on the line that its author put it on.
 func (p *printer) block(end int32, n int, item func(int)) {
 	p.glue(" {")
 	if n == 0 && !p.commentBefore(end-1) {
 		p.glue("}")
 		p.line = p.lineOf(int(end))
+		return
+	}
+	if n == 1 && p.line == p.lineOf(int(end-1)) && !p.commentBefore(end-1) {
+		p.space = true
+		item(0)
+		p.space = true
+		p.write(end-1, "}")
 		return
 	}
 	outer := p.open()

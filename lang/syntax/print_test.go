@@ -138,7 +138,7 @@ func inputAndWant(t *testing.T, name string) (input, want string) {
 // TestPrintSources prints every policy in the repository.
 func TestPrintSources(t *testing.T) {
 	n := 0
-	for _, pattern := range []string{"testdata/*.adm", "../std/*.adm", "../../examples/*/*.adm", "../../examples/*/policies/*.adm"} {
+	for _, pattern := range []string{"testdata/*.adm", "../std/*.adm", "../../examples/*/*.adm", "../../examples/*/policies/*.adm", "../../examples/*/*/policies/*.adm"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
