@@ -41,7 +41,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-func compileExample(t *testing.T, conf, out string) *emit.Files {
+// exampleInputs are what an example's admc.yaml names.
+func exampleInputs(t *testing.T, conf, out string) *inputs {
 	t.Helper()
 	var flags inputFlags
 	cmd := &cobra.Command{}
@@ -52,6 +53,12 @@ func compileExample(t *testing.T, conf, out string) *emit.Files {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return in
+}
+
+func compileExample(t *testing.T, conf, out string) *emit.Files {
+	t.Helper()
+	in := exampleInputs(t, conf, out)
 	bag := &diag.Bag{}
 	_, files, err := compile(context.Background(), in, bag)
 	if err != nil {
