@@ -76,6 +76,7 @@ type Service struct {
 	// MinReplicas and MaxReplicas are equal unless the service autoscales.
 	MinReplicas, MaxReplicas int
 	Workload                 Workload
+	ServiceAccount           string  // of the pods; the workload's name by default
 	Ports                    []*Port // sorted by number
 	Versions                 []string
 	ADM                      ADMChoice

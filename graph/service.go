@@ -12,7 +12,7 @@ import (
 const maxReplicas = 1_000_000
 
 var serviceKeys = []string{
-	"namespace", "labels", "replicas", "workload", "ports", "versions", "adm", "cost", "capacity", "starts", "addresses",
+	"namespace", "labels", "replicas", "workload", "serviceAccount", "ports", "versions", "adm", "cost", "capacity", "starts", "addresses",
 }
 
 func (l *loader) services(n *yaml.Node) {
@@ -66,6 +66,10 @@ func (l *loader) service(key, n *yaml.Node) *Service {
 	}
 	if n := o.get("workload"); n != nil {
 		l.workload(s, n)
+	}
+	s.ServiceAccount = s.Workload.Name
+	if n := o.get("serviceAccount"); n != nil {
+		l.serviceAccount(s, n)
 	}
 	if n := o.get("ports"); n != nil {
 		l.ports(s, n)

@@ -96,6 +96,7 @@ type checker struct {
 	rules    []*syntax.Require
 	// terms are what the residuals of all policies were lowered from.
 	terms   map[*ir.Condition]*term
+	sealed  map[int32]string // calls that mtls covers, with the trust domain
 	settled map[settled]bool // conflicts that priorities decide
 	// matches are the calls of `on` items, by their text, in the order of ports.
 	matches map[string][]int32

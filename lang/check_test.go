@@ -220,7 +220,7 @@ func listing(p *ir.Program, bag *diag.Bag) string {
 			}
 			b.WriteString(", not from")
 			for _, n := range g.Not {
-				b.WriteString(" " + n.NodeName())
+				b.WriteString(" " + n.Caller.Name)
 			}
 			b.WriteByte('\n')
 		}

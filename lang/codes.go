@@ -55,8 +55,9 @@ const (
 	OrderCycle    diag.Code = "order-cycle"
 	Overruled     diag.Code = "overruled"
 
-	RefusesNothing   diag.Code = "refuses-nothing"
-	PlaintextCallers diag.Code = "plaintext-callers"
+	RefusesNothing    diag.Code = "refuses-nothing"
+	TwoEndedCondition diag.Code = "two-ended-condition"
+	PlaintextCallers  diag.Code = "plaintext-callers"
 
 	PathTooLarge   diag.Code = "path-too-large"
 	PathMixed      diag.Code = "path-mixed"
@@ -425,5 +426,12 @@ policy b { on checkout -> cart  timeout(2s) }
 	Bad: `policy a { on checkout -> cart  mtls() }
 `,
 	Good: `policy a { on * -> cart  mtls() }
+`,
+}, {
+	Code:    TwoEndedCondition,
+	Summary: "An action that needs both ends of a call, such as mtls, can't hang on a request's contents or a sample.",
+	Bad: `policy a { on * -> cart  when { request.method == "GET" }  mtls() }
+`,
+	Good: `policy a { on * -> cart  when { destination.service == "cart" }  mtls() }
 `,
 }}

@@ -18,7 +18,7 @@ import (
 // identity refuses the kinds of proof that no data plane can give yet.
 func (c *checker) identity() {
 	switch c.g.Identity {
-	case graph.IdentityPorts, graph.IdentityMTLS:
+	case graph.IdentityPorts:
 		c.bag.Errorf(c.g.IdentityAt, NotYet, "identity: %s is not built yet", c.g.Identity).
 			WithHint("with identity: none, what needs to tell callers apart is enforced at the callers")
 	}
@@ -40,11 +40,12 @@ func (v *verdicts) identity(o *obligation) {
 			if o.spares != nil && o.spares(n) {
 				continue
 			}
-			if why := v.c.unproved(v.c.g.Calls[n].From); why != "" {
+			proof, why := v.c.prove(n)
+			if why != "" {
 				v.unknown(o, groups, v.c.g.Calls[n], why)
 				return
 			}
-			g.Not = append(g.Not, v.c.g.Calls[n].From)
+			g.Not = append(g.Not, proof)
 		}
 	}
 	if len(groups) == 1 && len(groups[0].Not) == 0 {
@@ -81,17 +82,46 @@ func (v *verdicts) perCaller(o *obligation) *typedCall {
 	return nil
 }
 
-// unproved says why a receiver can't tell that a call comes from a node; ""
-// when it can.
-func (c *checker) unproved(n graph.Node) string {
-	if c.g.Identity != graph.IdentityAddresses {
-		return "the receiver can't tell its callers apart (identity: none)"
+// prove gives how a receiver can tell that a call comes from its caller, or why
+// it can't.
+func (c *checker) prove(call int32) (proof ir.Proof, why string) {
+	s, inside := c.g.Calls[call].From.(*graph.Service)
+	switch {
+	case c.g.Identity == graph.IdentityAddresses:
+		if inside && len(s.Addresses) > 0 {
+			return ir.Proof{Caller: s, Addresses: s.Addresses}, ""
+		}
+		return ir.Proof{}, fmt.Sprintf("the graph has no addresses of %s to tell it by (identity: addresses)", c.g.Calls[call].From.NodeName())
+	case c.g.Identity == graph.IdentityMTLS:
+		if domain := c.sealedBy(call); inside && domain != "" {
+			return ir.Proof{Caller: s, SPIFFE: s.SPIFFEID(domain)}, ""
+		}
+		return ir.Proof{}, fmt.Sprintf("no mtls policy covers the call of %s, so that nothing proves it (identity: mtls)", c.g.Calls[call].From.NodeName())
 	}
-	if s, ok := n.(*graph.Service); ok && len(s.Addresses) > 0 {
-		return ""
-	}
-	return fmt.Sprintf("the graph has no addresses of %s to tell it by (identity: addresses)", n.NodeName())
+	return ir.Proof{}, "the receiver can't tell its callers apart (identity: none)"
 }
+
+// sealedBy gives the trust domain of the mtls policy that covers a call; "" when
+// none does.
+func (c *checker) sealedBy(call int32) string {
+	if c.sealed == nil {
+		c.sealed = map[int32]string{}
+		for _, p := range c.policies {
+			for _, t := range p.calls {
+				if p.bad || t.act.decl.Name != sealAction {
+					continue
+				}
+				for _, e := range p.live {
+					c.sealed[e.call] = t.ir.Args["trust_domain"].Str
+				}
+			}
+		}
+	}
+	return c.sealed[call]
+}
+
+// sealAction is the standard action that proves both ends of a call.
+const sealAction = "mtls"
 
 // unknown excludes the receiver's side, because a caller can't be told from
 // those of some group.
@@ -108,7 +138,7 @@ func (v *verdicts) unknown(o *obligation, groups []*ir.Group, other *graph.Call,
 			groups[0].Edges[0].Sender.NodeName(), groups[1].Edges[0].Sender.NodeName(), why)
 	default:
 		others := ""
-		if n := len(all) - len(o.calls) - 1; n > 0 && v.c.g.Identity != graph.IdentityAddresses {
+		if n := len(all) - len(o.calls) - 1; n > 0 && (v.c.g.Identity == graph.IdentityNone || v.c.g.Identity == "") {
 			others = fmt.Sprintf(" (and %d more)", n)
 		}
 		v.exclude(o, ir.Ingress, ruleIdentity, other.At, "%s%s calls %s too and is left out, and %s",

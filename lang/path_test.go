@@ -392,7 +392,7 @@ func atReceivers(g *graph.Graph, prog *ir.Program) *ir.Program {
 			all := *o
 			all.Edges = nil
 			for _, c := range g.CallsTo(o.Receiver) {
-				apart := len(o.Apart) > 0 && slices.Contains(o.Apart[0].Not, c.From)
+				apart := len(o.Apart) > 0 && slices.ContainsFunc(o.Apart[0].Not, func(p ir.Proof) bool { return p.Caller == c.From })
 				if c.Port == o.Port && c.From != c.To && !apart {
 					all.Edges = append(all.Edges, &ir.Edge{Sender: c.From, Call: c})
 				}

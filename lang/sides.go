@@ -47,6 +47,8 @@ func (v *verdicts) judge(o *obligation) {
 	v.external(o)
 	if o.ir.Both {
 		v.plaintext(o)
+		v.selfCall(o)
+		v.wholeConnections(o)
 	} else {
 		v.actions(o)
 		v.annotations(o)
@@ -68,6 +70,20 @@ func (v *verdicts) judge(o *obligation) {
 		if t.act.decl.State == "counter" {
 			v.divide(o, t)
 		}
+	}
+}
+
+// wholeConnections refuses conditions and samples on an action at both ends: each
+// would decide by itself, and of a connection, not of a request on it.
+func (v *verdicts) wholeConnections(o *obligation) {
+	i := slices.IndexFunc(o.ir.Edges, func(e *ir.Edge) bool { return e.Cond != nil })
+	name := o.acts[0].act.decl.Name
+	if v.p.ir.Sample < 1 && !v.complained("sample") {
+		v.c.bag.Errorf(v.p.sample.At, TwoEndedCondition, "%s acts on whole connections, at both ends: a sample of requests can't choose them", name)
+	}
+	if i >= 0 && !v.complained("condition") {
+		v.c.bag.Errorf(o.ir.Edges[i].Cond.At, TwoEndedCondition, "%s acts on whole connections, at both ends: a condition on requests can't choose them", name).
+			WithHint("what the graph knows, such as source.service, may choose calls; put %s into a policy of its own", name)
 	}
 }
 
@@ -174,7 +190,15 @@ func (v *verdicts) complained(part string) bool {
 func (v *verdicts) plaintext(o *obligation) {
 	all := v.c.idx.callers[o.key]
 	out := slices.IndexFunc(all, func(n int32) bool { _, in := slices.BinarySearch(o.calls, n); return !in })
-	if out < 0 || v.complained("plaintext") {
+	if out < 0 {
+		return
+	}
+	for _, n := range all {
+		if _, in := slices.BinarySearch(o.calls, n); !in {
+			o.ir.LeftOut = append(o.ir.LeftOut, v.c.g.Calls[n])
+		}
+	}
+	if v.complained("plaintext") {
 		return
 	}
 	left := v.c.g.Calls[all[out]]
@@ -267,7 +291,7 @@ func wayOut(o *ir.Obligation, rule string) string {
 	case ruleState:
 		return "choose another scope: caller is counted at the callers, service and pod at the receiver"
 	case ruleIdentity:
-		return fmt.Sprintf("let the policy treat all callers of %s alike, or let the graph say how they are told apart (identity: addresses)", portName(o))
+		return fmt.Sprintf("let the policy treat all callers of %s alike, or let the graph say how they are told apart (identity: addresses, or mtls)", portName(o))
 	case ruleAttribute:
 		return "leave the attribute out of the condition"
 	case ruleSelf:

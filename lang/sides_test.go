@@ -56,11 +56,11 @@ a@search:9000 grpc: seal#0 note#1, egress
 
 // TestIdentityNotYet: the error stands in the graph file.
 func TestIdentityNotYet(t *testing.T) {
-	text := "apiVersion: admc.dev/v1alpha1\nkind: ServiceGraph\nmetadata: {name: g, namespace: n}\nidentity: mtls\nservices: {a: {}}\n"
+	text := "apiVersion: admc.dev/v1alpha1\nkind: ServiceGraph\nmetadata: {name: g, namespace: n}\nidentity: ports\nservices: {a: {}}\n"
 	g := loadGraph(t, "graph.yaml", []byte(text))
 	_, bag := checkText(g, "")
 	all := bag.All()
-	if len(all) != 1 || all[0].Code != NotYet || all[0].At.Text() != "mtls" || all[0].At.Src != g.Src {
+	if len(all) != 1 || all[0].Code != NotYet || all[0].At.Text() != "ports" || all[0].At.Src != g.Src {
 		t.Errorf("got:\n%s", textOf(all))
 	}
 }

@@ -37,6 +37,8 @@ calls:
 // client at each caller.
 type world struct {
 	*testing.T
+	pods         map[string]*testbed.Pod
+	ca           *authority
 	adms         map[string]*testbed.ADM
 	front, other *testbed.Client
 }
@@ -50,6 +52,13 @@ func newWorld(t *testing.T, program string, adms ...string) *world {
 
 // newWorldOf is newWorld with a graph of the same services.
 func newWorldOf(t *testing.T, graph, program string, adms ...string) *world {
+	t.Helper()
+	return newCertifiedWorld(t, nil, nil, graph, program, adms...)
+}
+
+// newCertifiedWorld is newWorldOf in which each pod has the certificate of an
+// account; ca is nil where none has one.
+func newCertifiedWorld(t *testing.T, ca *authority, accounts map[string]string, graph, program string, adms ...string) *world {
 	t.Helper()
 	bed := testbed.New(t)
 	pods := map[string]*testbed.Pod{}
@@ -69,13 +78,19 @@ func newWorldOf(t *testing.T, graph, program string, adms ...string) *world {
 	if !slices.Equal(got, adms) && len(got)+len(adms) > 0 {
 		t.Fatalf("ADMs at %q, want %q", got, adms)
 	}
-	w := &world{T: t, adms: map[string]*testbed.ADM{}}
+	w := &world{T: t, pods: pods, ca: ca, adms: map[string]*testbed.ADM{}}
+	for service, account := range accounts {
+		w.certify(service, account)
+	}
 	for _, service := range adms {
 		w.adms[service] = pods[service].ADM(out)
 	}
 	w.front, w.other = pods["front"].Client(), pods["other"].Client()
 	return w
 }
+
+// certify gives the pod of a service the certificate of an account.
+func (w *world) certify(service, account string) { w.ca.certify(w.pods[service], account) }
 
 // compileForTest runs `admc compile` and gives the directory that it wrote.
 func compileForTest(t *testing.T, graph, program string) string {

@@ -167,13 +167,20 @@ func apart(a solver.Assigned) []string {
 		return strings.Join(list, ", ")
 	}
 	for _, g := range a.Obligation.Apart {
-		not := names(len(g.Not), func(i int) string { return g.Not[i].NodeName() })
+		not := names(len(g.Not), func(i int) string { return g.Not[i].Caller.Name })
 		if len(a.Obligation.Apart) == 1 {
-			return append(out, fmt.Sprintf("%s by its addresses, and leaves it out", not))
+			return append(out, fmt.Sprintf("%s by its %s, and leaves it out", not, proofs(g)))
 		}
-		out = append(out, fmt.Sprintf("%s, by the addresses of %s", names(len(g.Edges), func(i int) string { return g.Edges[i].Sender.NodeName() }), not))
+		out = append(out, fmt.Sprintf("%s, by the %s of %s", names(len(g.Edges), func(i int) string { return g.Edges[i].Sender.NodeName() }), proofs(g), not))
 	}
 	return out
+}
+
+func proofs(g *ir.Group) string {
+	if g.Not[0].SPIFFE != "" {
+		return "certificate"
+	}
+	return "addresses"
 }
 
 // budgets says what each proxy of an obligation counts to.

@@ -3,9 +3,19 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
+
+	"admc.dev/admc/cmd/admc/testbed"
 )
 
 // addressedGraph is e2eGraph with the addresses that the bed gives its pods.
@@ -89,4 +99,183 @@ func TestEndToEndAddresses(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.check(newWorldOf(t, addressedGraph, tc.program, tc.adms...)) })
 	}
+}
+
+// An authority issues certificates with SPIFFE IDs.
+type authority struct {
+	t    *testing.T
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pem  []byte
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{t: t}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	a.key = a.newKey()
+	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	a.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return a
+}
+
+func (a *authority) newKey() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return key
+}
+
+// certify gives a pod the certificate of a service account.
+func (a *authority) certify(p *testbed.Pod, account string) {
+	a.t.Helper()
+	key := a.newKey()
+	id, err := url.Parse("spiffe://cluster.local/ns/default/sa/" + account)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		URIs: []*url.URL{id}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	p.Certify("ca.crt", a.pem)
+	p.Certify("tls.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+	p.Certify("tls.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// sealedGraph is e2eGraph whose receivers know their callers by certificates.
+var sealedGraph = strings.Replace(e2eGraph, "services:", "identity: mtls\nservices:", 1)
+
+// TestEndToEndMTLS: both ends prove themselves, plaintext is refused where it is
+// said to be, and who is proved is told apart.
+func TestEndToEndMTLS(t *testing.T) {
+	const files = `certificates: "/etc/admc/tls"`
+	everybody := map[string]string{"front": "front", "other": "other", "geo": "geo", "cache": "cache"}
+	with := func(pod, account string) map[string]string {
+		m := map[string]string{}
+		for k, v := range everybody {
+			m[k] = v
+		}
+		m[pod] = account
+		return m
+	}
+	for _, tc := range []struct {
+		name     string
+		program  string
+		adms     []string
+		accounts map[string]string // of the certificate in each pod
+		check    func(*world)
+	}{
+		{"all callers", `
+			policy sealed { on * -> geo  mtls(` + files + `) }`, []string{"front", "geo", "other"}, everybody, func(w *world) {
+			w.want("front", statuses(w.front, 2, "/"), "200 200")
+			w.want("other", statuses(w.other, 2, "/"), "200 200")
+			w.want("from", w.from(w.front), "10.77.1.4")
+			w.adms["other"].Close()
+			w.want("other, in plaintext", w.answers(w.other), "no")
+		}},
+		{"a byte stream", `
+			policy sealed { on * -> cache  mtls(` + files + `) }`, []string{"cache", "front", "other"}, everybody, func(w *world) {
+			w.want("front", greetings(w.front, 2), "yes yes")
+			w.adms["other"].Close()
+			w.want("other, in plaintext", greetings(w.other, 1), "no")
+		}},
+		{"permissive", `
+			policy sealed { on * -> geo  mtls(mode: "permissive", ` + files + `) }`, []string{"front", "geo", "other"}, everybody, func(w *world) {
+			w.want("front", statuses(w.front, 2, "/"), "200 200")
+			w.adms["other"].Close()
+			w.want("other, in plaintext", statuses(w.other, 1, "/"), "200")
+		}},
+		{"a caller that is left out", `
+			policy sealed { on front -> geo  mtls(` + files + `) }`, []string{"front", "geo"}, everybody, func(w *world) {
+			w.want("front", statuses(w.front, 2, "/"), "200 200")
+			w.want("other, in plaintext", statuses(w.other, 2, "/"), "200 200")
+		}},
+		{"a caller with another's certificate", `
+			policy sealed { on front -> geo  mtls(` + files + `) }`, []string{"front", "geo"}, with("front", "mallory"), func(w *world) {
+			w.want("front", statuses(w.front, 1, "/"), "503")
+		}},
+		{"a receiver with another's certificate", `
+			policy sealed { on front -> geo  mtls(` + files + `) }`, []string{"front", "geo"}, with("geo", "mallory"), func(w *world) {
+			w.want("front", statuses(w.front, 1, "/"), "503")
+		}},
+		{"who is proved is told apart", `
+			policy sealed { on * -> geo  mtls(` + files + `) }
+			@ingress policy no_admin { on front -> geo  when { request.url_path == "/admin" && connection.mtls }  deny() }
+			@ingress policy quota { on * -> geo  rate_limit(rate: 1/h, burst: 3) }`, []string{"front", "geo", "other"}, everybody, func(w *world) {
+			w.want("front, denied", statuses(w.front, 2, "/admin"), "403 403")
+			w.want("other", statuses(w.other, 4, "/admin"), "200 200 200 429")
+			w.want("front, on its own budget", statuses(w.front, 4, "/"), "200 200 200 429")
+		}},
+		{"who is proved is told apart on a byte stream", `
+			policy sealed { on * -> cache  mtls(` + files + `) }
+			@ingress policy no_cache { on front -> cache  deny() }`, []string{"cache", "front", "other"}, everybody, func(w *world) {
+			w.want("front", greetings(w.front, 2), "no no")
+			w.want("other", greetings(w.other, 2), "yes yes")
+		}},
+		{"plaintext proves nobody", `
+			policy sealed { on * -> geo  mtls(mode: "permissive", ` + files + `) }
+			@ingress policy no_admin { on front -> geo  when { request.url_path == "/admin" }  deny() }`, []string{"front", "geo", "other"}, everybody, func(w *world) {
+			w.want("front, denied", statuses(w.front, 1, "/admin"), "403")
+			w.want("other, proved", statuses(w.other, 1, "/admin"), "200")
+			w.adms["other"].Close()
+			w.want("other, in plaintext", statuses(w.other, 1, "/admin"), "403")
+		}},
+		{"a certificate that is renewed", `
+			policy sealed { on front -> geo  mtls(` + files + `) }`, []string{"front", "geo"}, with("geo", "mallory"), func(w *world) {
+			w.want("before", statuses(w.front, 1, "/"), "503")
+			w.certify("geo", "geo")
+			var got string
+			for range 50 {
+				if got = statuses(w.front, 1, "/"); got == "200" {
+					break
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			w.want("after", got, "200")
+		}},
+		{"control: no policy", ``, nil, everybody, func(w *world) { w.everythingPasses() }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ca := newAuthority(t)
+			tc.check(newCertifiedWorld(t, ca, tc.accounts, sealedGraph, tc.program, tc.adms...))
+		})
+	}
+}
+
+// from is the address that geo saw a client of.
+func (w *world) from(c *testbed.Client) string {
+	w.Helper()
+	r := c.Get(geo + "/")
+	if r.Status != 200 {
+		w.Fatalf("%+v", r)
+	}
+	host, _, _ := strings.Cut(c.Echo(r).From, ":")
+	return host
+}
+
+// answers is whether geo answers a client at all.
+func (w *world) answers(c *testbed.Client) string {
+	if r := c.Get(geo + "/"); r.Err == "" {
+		return fmt.Sprint(r.Status)
+	}
+	return "no"
 }

@@ -1,17 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 
 	"admc.dev/admc/emit"
+	"admc.dev/admc/emit/envoy"
 )
 
 // findEnvoy looks for the real Envoy: the variable ENVOY, then PATH, then
@@ -44,7 +47,7 @@ func findEnvoy() (string, error) {
 // validateEnvoy runs `envoy --mode validate` over every emitted bootstrap, two
 // at a time, and prints what Envoy refuses.
 func validateEnvoy(ctx context.Context, io streams, files *emit.Files) error {
-	envoy, err := findEnvoy()
+	binary, err := findEnvoy()
 	if err != nil {
 		return err
 	}
@@ -66,8 +69,8 @@ func validateEnvoy(ctx context.Context, io streams, files *emit.Files) error {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			data, _ := files.Get(p)
-			refused[i] = envoyRefuses(ctx, envoy, filepath.Join(dir, fmt.Sprintf("%d.yaml", i)), data)
+			data := inPlace(filepath.Join(dir, fmt.Sprint(i)), files, p)
+			refused[i] = envoyRefuses(ctx, binary, filepath.Join(dir, fmt.Sprintf("%d.yaml", i)), data)
 		})
 	}
 	wg.Wait()
@@ -84,8 +87,26 @@ func validateEnvoy(ctx context.Context, io streams, files *emit.Files) error {
 	if bad > 0 {
 		return errInput
 	}
-	fmt.Fprintf(io.out, "%s accepts %s\n", envoyVersion(ctx, envoy), count(len(paths), "Envoy configuration"))
+	fmt.Fprintf(io.out, "%s accepts %s\n", envoyVersion(ctx, binary), count(len(paths), "Envoy configuration"))
 	return nil
+}
+
+// inPlace gives a bootstrap that finds the files beside it, which an ADM has in
+// /etc/admc, in a directory. The certificates that they name need not be there.
+func inPlace(dir string, files *emit.Files, bootstrap string) []byte {
+	data, _ := files.Get(bootstrap)
+	for _, p := range files.Paths() {
+		beside := []byte(envoy.SecretsDirectory + "/" + path.Base(p))
+		if path.Dir(p) != path.Dir(bootstrap) || !bytes.Contains(data, beside) {
+			continue
+		}
+		text, _ := files.Get(p)
+		file := filepath.Join(dir, path.Base(p))
+		if os.MkdirAll(dir, 0o700) == nil && os.WriteFile(file, text, 0o600) == nil {
+			data = bytes.ReplaceAll(data, beside, []byte(file))
+		}
+	}
+	return data
 }
 
 // envoyRefuses gives what Envoy says against a file; "" when it accepts it.

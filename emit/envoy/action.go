@@ -60,6 +60,7 @@ var lowerings = map[string]*lowering{
 	"redirect":          {http: redirectHTTP},
 	"respond":           {http: respondHTTP},
 	"compress":          {http: compressHTTP},
+	"mtls":              {http: mtlsHTTP, tcp: mtlsTCP, commutes: always},
 }
 
 func always(*call, *call) bool { return true }

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	theOther = []netip.Prefix{netip.MustParsePrefix(otherIP + "/32")}
+	theOther = []ir.Proof{{Addresses: []netip.Prefix{netip.MustParsePrefix(otherIP + "/32")}}}
 	failed   = fn("_>=_", selectField(ident("response"), "code"), lit(500))
 	toServer = method(selectField(ident("destination"), "address"), "startsWith", lit(serverIP+":"))
 )

@@ -13,6 +13,7 @@ import (
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"sigs.k8s.io/yaml"
 
 	"admc.dev/admc/emit/layout"
@@ -28,6 +29,8 @@ type adm struct {
 	clusters  map[string]*clusterv3.Cluster // by name; only those that something refers to
 	chained   bool                          // some listener is internal
 	counted   bool                          // some policy keeps a metric
+	unsealed  bool                          // some listener takes the seal off and passes bytes on
+	secrets   *secrets                      // where certificates come from; nil: it has none
 }
 
 func newADM(a *layout.ADM, bag *diag.Bag) *adm {
@@ -59,6 +62,9 @@ func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 		boot.BootstrapExtensions = []*corev3.TypedExtensionConfig{
 			extension("envoy.bootstrap.internal_listener", &internalv3.InternalListener{}),
 		}
+	}
+	if a.unsealed {
+		boot.LayeredRuntime = plainCloses()
 	}
 	return boot
 }
@@ -97,8 +103,8 @@ func (a *adm) readyListener() *listenerv3.Listener {
 
 // render gives the file: a header line and YAML with sorted keys. protojson's
 // white space differs from binary to binary; the YAML made from it does not.
-func render(header string, boot *bootstrapv3.Bootstrap) []byte {
-	js, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(boot)
+func render(header string, m proto.Message) []byte {
+	js, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
 	if err != nil {
 		panic(err)
 	}

@@ -32,7 +32,7 @@ func (a *adm) calls(l *layout.Listener) []*call {
 	var out []*call
 	used := map[string]int{}
 	for _, r := range l.Rules {
-		w := a.newWhen(r)
+		w := a.newWhen(l, r)
 		for _, act := range r.Obligation.Actions {
 			low := loweringOf(act.Decl)
 			if low == nil || (l.Protocol.Plane() == graph.TCP && low.tcp == nil) || (l.Protocol.Plane() != graph.TCP && low.http == nil) {

@@ -15,7 +15,10 @@ import (
 //
 // A construct outside of the language that the checker accepts is an error.
 func celText(e *exprpb.Expr) (string, error) {
-	p := &celPrinter{}
+	return (&celPrinter{}).text(e)
+}
+
+func (p *celPrinter) text(e *exprpb.Expr) (string, error) {
 	p.expr(e, 0)
 	return p.b.String(), p.err
 }
@@ -23,6 +26,9 @@ func celText(e *exprpb.Expr) (string, error) {
 type celPrinter struct {
 	b   strings.Builder
 	err error
+	// unsealed: the seal was taken off before (mtls.go), so that whether there was
+	// one is whether somebody was proved.
+	unsealed bool
 }
 
 // Levels of the CEL grammar, weakest first; an operand that binds weaker than
@@ -78,6 +84,10 @@ func (p *celPrinter) expr(e *exprpb.Expr, want int) {
 }
 
 func (p *celPrinter) selection(s *exprpb.Expr_Select) {
+	if p.unsealed && s.GetField() == "mtls" && s.GetOperand().GetIdentExpr().GetName() == "connection" {
+		fmt.Fprintf(&p.b, "(%s in filter_state)", celString(peerKey))
+		return
+	}
 	if s.GetTestOnly() {
 		p.b.WriteString("has(")
 		defer p.b.WriteByte(')')

@@ -72,11 +72,12 @@ func (a *adm) clusterFor(l *layout.Listener, r receiver) string {
 	}
 	c.Name = name
 	c.ConnectTimeout = seconds(r.connect)
+	a.seal(l, c)
 	a.put(c, r.plane)
 	if r.most.limit > 0 {
 		c.CircuitBreakers.Thresholds[0].MaxConnections = u32(r.most.limit)
 	}
-	return name
+	return c.Name
 }
 
 // span is a duration as a part of a name.

@@ -41,7 +41,8 @@ func (Backend) Name() string { return "envoy" }
 func (Backend) Emit(l *layout.Layout, out *emit.Files, bag *diag.Bag) {
 	for _, a := range l.ADMs {
 		before, _ := bag.Count()
-		boot := newADM(a, bag).bootstrap()
+		adm := newADM(a, bag)
+		boot := adm.bootstrap()
 		if now, _ := bag.Count(); now > before {
 			continue
 		}
@@ -51,5 +52,8 @@ func (Backend) Emit(l *layout.Layout, out *emit.Files, bag *diag.Bag) {
 			panic(fmt.Sprintf("envoy: emitted an invalid file: %v", errors.Join(errs...)))
 		}
 		out.Add(path, data)
+		for name, f := range adm.secrets.files() {
+			out.Add(a.Dir+"/"+name, render(l.Header, f))
+		}
 	}
 }

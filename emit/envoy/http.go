@@ -50,13 +50,13 @@ func (a *adm) httpListener(l *layout.Listener) {
 			a.listeners = append(a.listeners, chain.internalListener())
 			continue
 		}
-		a.listeners = append(a.listeners, &listenerv3.Listener{
+		a.listeners = append(a.listeners, a.sealed(l, &listenerv3.Listener{
 			Name:            l.Name,
 			Address:         address("127.0.0.1", l.Port),
 			ListenerFilters: []*listenerv3.ListenerFilter{originalDst()},
 			FilterChains:    chain.filterChains(),
 			Metadata:        policyMetadata(calls),
-		})
+		})...)
 	}
 }
 

@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/proto"
 
 	"admc.dev/admc/graph"
@@ -33,7 +35,8 @@ func ownHTTP(h *httpChain, c *call) {
 // ownTCP adds the network filter of one. What it counts, each filter chain would
 // count for itself.
 func ownTCP(t *tcpChain, c *call) {
-	if t.branched && c.Decl.State != "" {
+	branched := slices.ContainsFunc(t.calls, func(c *call) bool { return c.when != nil })
+	if branched && c.Decl.State != "" {
 		t.cannot(c.Action, "%s beside conditions on connections: each of their outcomes would have a %s of its own", c.Name(), c.Decl.State)
 		return
 	}

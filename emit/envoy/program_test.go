@@ -2,7 +2,6 @@ package envoy
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -26,8 +25,8 @@ type policy struct {
 	actions []*ir.Action
 	front   []string // policies with a wrapper that it stands before
 	part    string
-	except  []netip.Prefix // callers that it leaves out
-	closed  bool           // what @fail says
+	except  []ir.Proof // callers that it leaves out
+	closed  bool       // what @fail says
 }
 
 // args of an action; the defaults of the prelude are filled in by act.

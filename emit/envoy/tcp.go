@@ -73,7 +73,7 @@ func (a *adm) tcpListener(l *layout.Listener) {
 		}
 		listener.FilterChainMatcher = a.tcpTree(l, listener, calls, whens, nil)
 	}
-	a.listeners = append(a.listeners, listener)
+	a.listeners = append(a.listeners, a.sealed(l, listener)...)
 }
 
 // decideAtAccept writes the answers of the conditions into the filter state.
@@ -130,7 +130,7 @@ func (w *when) accepted() *matcherv3.Matcher_MatcherList_Predicate {
 	case w.text == "":
 		return w.fromOthers()
 	}
-	return all(stateIs(w.acceptKey()), w.fromOthers())
+	return all(stateIs(w.acceptKey(), "true"), w.fromOthers())
 }
 
 func (a *adm) tcpFilterChain(l *layout.Listener, logs *[]*accesslogv3.AccessLog, calls []*call, held []*when) *listenerv3.FilterChain {

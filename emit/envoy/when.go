@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/lang/ir"
 )
 
 // A when decides once for each request whether a policy applies to it, and
@@ -28,23 +30,24 @@ import (
 // find it: they agree even after one of them has changed what the condition
 // reads, and on a local reply that never met them on the way in.
 type when struct {
-	policy string         // and the part of it, where it has several: what the decision is named by
-	seed   string         // of the draw: the policy's name, so that its parts agree
-	text   string         // the condition in Envoy's CEL; "" when the policy is only sampled
-	reads  []string       // attributes of the condition
-	sample float64        // 1 when it is not sampled
-	except []netip.Prefix // addresses from which nothing is the policy's
+	policy string     // and the part of it, where it has several: what the decision is named by
+	seed   string     // of the draw: the policy's name, so that its parts agree
+	text   string     // the condition in Envoy's CEL; "" when the policy is only sampled
+	reads  []string   // attributes of the condition
+	sample float64    // 1 when it is not sampled
+	except []ir.Proof // callers of whom nothing is the policy's
 }
 
 // newWhen gives nil for a rule that always applies.
-func (a *adm) newWhen(r *layout.Rule) *when {
+func (a *adm) newWhen(l *layout.Listener, r *layout.Rule) *when {
 	p := r.Obligation.Policy
 	if r.Cond == nil && p.Sample >= 1 && len(r.Except) == 0 {
 		return nil
 	}
 	w := &when{policy: ruleName(r), seed: p.Name, sample: p.Sample, except: r.Except}
 	if r.Cond != nil {
-		text, err := celText(r.Cond.Expr)
+		printer := &celPrinter{unsealed: l.Seal != nil && l.Side == ir.Ingress}
+		text, err := printer.text(r.Cond.Expr)
 		if err != nil {
 			a.bag.Errorf(r.Cond.At, CodeUnsupported, "no data plane can do %s", err)
 		}
@@ -121,11 +124,25 @@ func (w *when) decide(routed bool) proto.Message {
 	return onlyIf(all(only...), w.policy+"/when", set)
 }
 
-// fromOthers is the predicate "from none of the excepted addresses". It looks at
-// the connection, not at what a header says of it.
+// fromOthers is the predicate "from none of the excepted callers". It looks at the
+// connection, not at what a header says of it.
 func (w *when) fromOthers() *matcherv3.Matcher_MatcherList_Predicate {
-	ranges := &ipv3.Ip{StatPrefix: "callers"}
+	var names []*matcherv3.Matcher_MatcherList_Predicate
+	var addresses []netip.Prefix
 	for _, p := range w.except {
+		addresses = append(addresses, p.Addresses...)
+		if p.SPIFFE != "" {
+			names = append(names, stateIs(peerKey, p.SPIFFE))
+		}
+	}
+	if len(names) > 0 {
+		return not(either(names...))
+	}
+	slices.SortFunc(addresses, func(p, q netip.Prefix) int {
+		return cmp.Or(p.Addr().Compare(q.Addr()), cmp.Compare(p.Bits(), q.Bits()))
+	})
+	ranges := &ipv3.Ip{StatPrefix: "callers"}
+	for _, p := range addresses {
 		ranges.CidrRanges = append(ranges.CidrRanges, &corev3.CidrRange{AddressPrefix: p.Addr().String(), PrefixLen: u32(uint32(p.Bits()))})
 	}
 	return not(single(&inputv3.DirectSourceIPInput{}, func(s *matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
@@ -134,13 +151,13 @@ func (w *when) fromOthers() *matcherv3.Matcher_MatcherList_Predicate {
 }
 
 // holds is the predicate "the policy applies".
-func (w *when) holds() *matcherv3.Matcher_MatcherList_Predicate { return stateIs(w.key()) }
+func (w *when) holds() *matcherv3.Matcher_MatcherList_Predicate { return stateIs(w.key(), "true") }
 
-// stateIs is the predicate "the filter state has the answer yes under the key".
-func stateIs(key string) *matcherv3.Matcher_MatcherList_Predicate {
+// stateIs is the predicate "the filter state has the value under the key".
+func stateIs(key, value string) *matcherv3.Matcher_MatcherList_Predicate {
 	return single(&inputv3.FilterStateInput{Key: key}, func(s *matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
 		s.Matcher = &matcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{ValueMatch: &matcherv3.StringMatcher{
-			MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "true"},
+			MatchPattern: &matcherv3.StringMatcher_Exact{Exact: value},
 		}}
 	})
 }
@@ -195,6 +212,16 @@ func onlyIf(p *matcherv3.Matcher_MatcherList_Predicate, name string, filter prot
 
 func not(p *matcherv3.Matcher_MatcherList_Predicate) *matcherv3.Matcher_MatcherList_Predicate {
 	return &matcherv3.Matcher_MatcherList_Predicate{MatchType: &matcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: p}}
+}
+
+// either holds where one of the list does. A matcher wants at least two in a list.
+func either(list ...*matcherv3.Matcher_MatcherList_Predicate) *matcherv3.Matcher_MatcherList_Predicate {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return &matcherv3.Matcher_MatcherList_Predicate{MatchType: &matcherv3.Matcher_MatcherList_Predicate_OrMatcher{
+		OrMatcher: &matcherv3.Matcher_MatcherList_Predicate_PredicateList{Predicate: list},
+	}}
 }
 
 func all(list ...*matcherv3.Matcher_MatcherList_Predicate) *matcherv3.Matcher_MatcherList_Predicate {

@@ -3,6 +3,9 @@ package kube
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -35,22 +38,33 @@ type configMap struct {
 
 // configMap carries the ADM's Envoy file. Its name has the file's hash, so that
 // pods of the old and the new template each find theirs during a roll-out.
-func (o *overlay) configMap(adm *layout.ADM, namespace string, config []byte) configMap {
-	if len(config) > maxConfigMap {
-		o.bag.Errorf(adm.Service.At, codeConfigTooLarge, "the ADM of %s has a configuration of %d bytes, a ConfigMap holds %d", adm.Service.Name, len(config), maxConfigMap).
+func (o *overlay) configMap(adm *layout.ADM, namespace string, files map[string]string) configMap {
+	size := 0
+	for _, text := range files {
+		size += len(text)
+	}
+	if size > maxConfigMap {
+		o.bag.Errorf(adm.Service.At, codeConfigTooLarge, "the ADM of %s has a configuration of %d bytes, a ConfigMap holds %d", adm.Service.Name, size, maxConfigMap).
 			WithHint("policies on fewer receivers, or `adm: never` here, make it smaller")
 	}
 	return configMap{
 		APIVersion: "v1", Kind: "ConfigMap",
-		Metadata:  meta{Name: "admc-" + layout.KubeName(adm.Service) + "-" + hash(config)[:10], Namespace: namespace, Labels: o.labels(adm.Service)},
+		Metadata:  meta{Name: "admc-" + layout.KubeName(adm.Service) + "-" + hash(files)[:10], Namespace: namespace, Labels: o.labels(adm.Service)},
 		Immutable: true,
-		Data:      map[string]string{"envoy.yaml": string(config)},
+		Data:      files,
 	}
 }
 
-func hash(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+// hash of an ADM's files: of the one, or of all with their names.
+func hash(files map[string]string) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if len(files) > 1 {
+			fmt.Fprintf(h, "%s %d\n", name, len(files[name]))
+		}
+		io.WriteString(h, files[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // workloadPatch is a strategic-merge patch: only what is added.
@@ -132,27 +146,38 @@ type seccomp struct {
 }
 
 type volume struct {
-	Name      string `yaml:"name"`
-	ConfigMap struct {
-		Name string `yaml:"name"`
-	} `yaml:"configMap"`
+	Name      string        `yaml:"name"`
+	ConfigMap *namedObject  `yaml:"configMap,omitempty"`
+	Secret    *secretVolume `yaml:"secret,omitempty"`
+	CSI       *csiVolume    `yaml:"csi,omitempty"`
+}
+
+type namedObject struct {
+	Name string `yaml:"name"`
+}
+
+type secretVolume struct {
+	SecretName string `yaml:"secretName"`
+}
+
+type csiVolume struct {
+	Driver   string `yaml:"driver"`
+	ReadOnly bool   `yaml:"readOnly"`
 }
 
 // patch gives a workload's pods the ADM. kustomize puts new list items before
 // the old ones, so the sidecar is the first init container: those of the
 // application run when it is up already.
-func (o *overlay) patch(adm *layout.ADM, w target, configMap string, config []byte) workloadPatch {
+func (o *overlay) patch(adm *layout.ADM, w target, configMap string, files map[string]string) workloadPatch {
 	p := workloadPatch{APIVersion: "apps/v1", Kind: w.kind, Metadata: meta{Name: w.name, Namespace: w.namespace}}
 	p.Spec.Template.Metadata = meta{
 		Labels:      map[string]string{PodLabel: layout.KubeName(adm.Service)},
-		Annotations: map[string]string{configAnnotation: hash(config)},
+		Annotations: map[string]string{configAnnotation: hash(files)},
 	}
-	v := volume{Name: sidecarName}
-	v.ConfigMap.Name = configMap
 	p.Spec.Template.Spec = podPatch{
 		InitContainers: []container{o.sidecar(adm)},
 		Containers:     withoutRawSockets(adm, w.pod),
-		Volumes:        []volume{v},
+		Volumes:        append([]volume{{Name: sidecarName, ConfigMap: &namedObject{configMap}}}, certificateVolumes(adm)...),
 	}
 	return p
 }
@@ -182,7 +207,7 @@ func (o *overlay) sidecar(adm *layout.ADM) container {
 		Ports:        []containerPort{{Name: "admc-ready", ContainerPort: adm.ReadyPort}},
 		StartupProbe: &probe{HTTPGet: httpGet{Path: layout.ReadyPath, Port: adm.ReadyPort}, PeriodSeconds: 1, FailureThreshold: 60},
 		Resources:    need.resources(),
-		VolumeMounts: []mount{{Name: sidecarName, MountPath: configDir, ReadOnly: true}},
+		VolumeMounts: append([]mount{{Name: sidecarName, MountPath: configDir, ReadOnly: true}}, certificateMounts(adm)...),
 		SecurityContext: &securityContext{
 			RunAsNonRoot: &yes, RunAsUser: sidecarUser, RunAsGroup: sidecarUser,
 			ReadOnlyRootFilesystem: &yes, AllowPrivilegeEscalation: &no,

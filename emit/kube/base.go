@@ -55,10 +55,11 @@ type workloadSpec struct {
 }
 
 type podSpec struct {
-	HostNetwork      bool              `yaml:"hostNetwork"`
-	RuntimeClassName string            `yaml:"runtimeClassName"`
-	NodeSelector     map[string]string `yaml:"nodeSelector"`
-	OS               struct {
+	ServiceAccountName string            `yaml:"serviceAccountName"`
+	HostNetwork        bool              `yaml:"hostNetwork"`
+	RuntimeClassName   string            `yaml:"runtimeClassName"`
+	NodeSelector       map[string]string `yaml:"nodeSelector"`
+	OS                 struct {
 		Name string `yaml:"name"`
 	} `yaml:"os"`
 	DNSPolicy string `yaml:"dnsPolicy"` // "": ClusterFirst

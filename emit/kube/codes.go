@@ -20,6 +20,7 @@ const (
 	codeVersionsUnseen   diag.Code = "versions-unseen"
 	codeReplicasDiffer   diag.Code = "replicas-differ"
 	codeConfigTooLarge   diag.Code = "config-too-large"
+	codeOtherAccount     diag.Code = "other-account"
 	codeWorldOpen        diag.Code = "world-open"
 	codeClosedOpen       diag.Code = "closed-open"
 )
@@ -29,7 +30,7 @@ var OpenCodes = []diag.Code{codeWorldOpen, codeClosedOpen}
 
 // Codes documents them. An example is one manifest of a base, beside others
 // that are in order, for a program with an ADM at geo: it polices geo's port
-// 8083, sends geo's calls to rate to version v2, and refuses some of geo's
+// 8083, knows its callers by mtls, sends geo's calls to rate to version v2, and refuses some of geo's
 // calls to redis; @closed says that geo calls nothing else. A text with `resources:` is the base's kustomization.yaml.
 var Codes = []diag.CodeDoc{
 	{Code: codeBaseUnreadable,
@@ -90,6 +91,10 @@ var Codes = []diag.CodeDoc{
 		Summary: "The base runs more pods of a service than the graph says, and budgets are divided by the graph's number.",
 		Bad:     "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: geo}\nspec:\n  replicas: 3\n  selector: {matchLabels: {app: geo}}\n  template:\n    metadata: {labels: {app: geo}}\n    spec:\n      containers: [{name: geo, image: geo}]\n",
 		Good:    deployment("geo", "", "containers: [{name: geo, image: geo}]")},
+	{Code: codeOtherAccount,
+		Summary: "mtls knows a service by its service account, and its pods run as another one than the graph says.",
+		Bad:     deployment("geo", "", "serviceAccountName: search\n      containers: [{name: geo, image: geo}]"),
+		Good:    deployment("geo", "", "serviceAccountName: default\n      containers: [{name: geo, image: geo}]")},
 	{Code: codeConfigTooLarge,
 		Summary: "An ADM's configuration is larger than a ConfigMap may be."},
 	{Code: codeWorldOpen,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
@@ -20,8 +21,10 @@ func geoWorld() *world {
 	canary.At = w.src.Span(0, 8)
 	limit := action("rate_limit", nil)
 	limit.Decl.State = "counter"
-	w.adm(geo,
-		w.rule(ir.Ingress, geo, "limits", false, limit, web),
+	geo.ServiceAccount = "default"
+	limits := w.rule(ir.Ingress, geo, "limits", false, limit, web)
+	limits.Seal = &layout.Seal{By: []*ir.Action{action("mtls", map[string]ir.Value{"certificates": {Kind: ir.String, Str: "/tls"}, "sds": {Kind: ir.String}})}}
+	w.adm(geo, limits,
 		w.rule(ir.Egress, rate, "canary", false, canary, geo),
 		w.rule(ir.Egress, redis, "guard", true, action("deny", nil), geo))
 	w.l.Program.Closed = []*ir.Closed{{Service: geo, Policies: []*ir.Policy{{Name: "only", Closed: w.src.Span(0, 8)}},
@@ -130,7 +133,7 @@ func TestConfigTooLarge(t *testing.T) {
 		w := geoWorld()
 		var bag diag.Bag
 		o := &overlay{l: w.l, bag: &bag}
-		o.configMap(w.l.ADMs[0], "shop", make([]byte, size))
+		o.configMap(w.l.ADMs[0], "shop", map[string]string{"envoy.yaml": strings.Repeat("x", size)})
 		if got := strings.Contains(text(&bag), string(codeConfigTooLarge)); got != want {
 			t.Errorf("%d bytes: %s", size, text(&bag))
 		}

@@ -15,6 +15,8 @@
 package kube
 
 import (
+	"path"
+
 	"admc.dev/admc/emit"
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/lang/diag"
@@ -77,20 +79,28 @@ func (o *overlay) adm(adm *layout.ADM) {
 	if !ok {
 		panic("kube: no Envoy file in " + adm.Dir)
 	}
+	files := map[string]string{"envoy.yaml": string(config)}
+	for _, p := range o.out.Paths() {
+		if path.Dir(p) == adm.Dir { // what the proxy's backend wrote
+			text, _ := o.out.Get(p)
+			files[path.Base(p)] = string(text)
+		}
+	}
 	workloads := o.workloads(adm)
 	if len(workloads) == 0 {
 		return
 	}
 	namespace := workloads[0].namespace
-	cm := o.configMap(adm, namespace, config)
+	cm := o.configMap(adm, namespace, files)
 	o.addResource(adm.Dir+"/configmap.yaml", cm)
 	for i, w := range workloads {
-		path := adm.Dir + "/patch.yaml"
+		o.otherAccount(adm, w)
+		name := adm.Dir + "/patch.yaml"
 		if i > 0 {
-			path = adm.Dir + "/patch-" + w.name + ".yaml"
+			name = adm.Dir + "/patch-" + w.name + ".yaml"
 		}
-		o.out.Add(path, render(o.l.Header, o.patch(adm, w, cm.Metadata.Name, config)))
-		o.patches = append(o.patches, path)
+		o.out.Add(name, render(o.l.Header, o.patch(adm, w, cm.Metadata.Name, files)))
+		o.patches = append(o.patches, name)
 	}
 }
 

@@ -146,8 +146,8 @@ func TestConfigRollsPods(t *testing.T) {
 	adm := w.adm(w.l.Graph.Services[0])
 	o := &overlay{l: w.l}
 	patch := func(config string) string {
-		cm := o.configMap(adm, "shop", []byte(config))
-		return string(render(header, o.patch(adm, target{kind: "Deployment", name: "cart"}, cm.Metadata.Name, []byte(config))))
+		cm := o.configMap(adm, "shop", map[string]string{"envoy.yaml": config})
+		return string(render(header, o.patch(adm, target{kind: "Deployment", name: "cart"}, cm.Metadata.Name, map[string]string{"envoy.yaml": config})))
 	}
 	first, again, other := patch("a: 1\n"), patch("a: 1\n"), patch("a: 2\n")
 	if first != again {

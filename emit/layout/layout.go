@@ -8,7 +8,6 @@ package layout
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -65,6 +64,8 @@ type Listener struct {
 	PortName     string
 	Protocol     graph.Protocol
 	Rules        []*Rule // sorted by the obligation's ID
+	// Seal: connections are encrypted and both ends proved; nil: they are not.
+	Seal *Seal
 	// FailClosed: connections are refused while the ADM is dead, because a rule
 	// here belongs to a policy that must not fail open.
 	FailClosed bool
@@ -82,9 +83,9 @@ type Rule struct {
 	// Replicas is the number of pods of the service whose ADM this is, at its
 	// maximum; a counter's budget is divided by it.
 	Replicas int
-	// Except are addresses from which connections are not this rule's; Group
-	// names the rule where the obligation has several on the listener.
-	Except []netip.Prefix
+	// Except are callers whose connections are not this rule's; Group names the
+	// rule where the obligation has several on the listener.
+	Except []ir.Proof
 	Group  string
 }
 
@@ -110,6 +111,9 @@ func New(g *graph.Graph, prog *ir.Program, pl *solver.Placement, header string) 
 	}
 	for _, adm := range l.ADMs {
 		adm.assignPorts()
+		for _, listener := range adm.Listeners {
+			listener.seal()
+		}
 	}
 	return l
 }
@@ -122,12 +126,7 @@ func (a *ADM) receive(o *ir.Obligation) {
 	}
 	for _, g := range o.Apart {
 		r := a.add(ir.Ingress, o, g.Edges)
-		for _, n := range g.Not {
-			r.Except = append(r.Except, n.(*graph.Service).Addresses...)
-		}
-		slices.SortFunc(r.Except, func(p, q netip.Prefix) int {
-			return cmp.Or(p.Addr().Compare(q.Addr()), cmp.Compare(p.Bits(), q.Bits()))
-		})
+		r.Except = g.Not
 		if len(o.Apart) > 1 {
 			r.Group = FileName(g.Edges[0].Sender.NodeName())
 		}

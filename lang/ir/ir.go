@@ -10,6 +10,7 @@ package ir
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -285,13 +286,24 @@ type Obligation struct {
 	// Apart are the groups of edges that the receiver's ADM tells apart, each
 	// enforced by itself; nil: all that comes in on the port is treated alike.
 	Apart []*Group
+	// LeftOut are the calls into the port that are not of the obligation; set
+	// where Both is.
+	LeftOut []*graph.Call
 }
 
 // A Group is edges of an obligation that get the same at the receiver: what
 // comes from nobody in Not.
 type Group struct {
 	Edges []*Edge
-	Not   []graph.Node // the port's other callers, each of which can be proved
+	Not   []Proof // the port's other callers
+}
+
+// A Proof is how a receiver's ADM knows a caller: by its addresses, or by the
+// identity in its certificate. One of the two is set.
+type Proof struct {
+	Caller    *graph.Service
+	Addresses []netip.Prefix
+	SPIFFE    string
 }
 
 // ID names the obligation in outputs: policy@receiver:port, with "#both" where

@@ -69,6 +69,17 @@ func (p *Pod) ADM(out string) *ADM {
 		config:    p.redirects(out),
 		bootstrap: filepath.Join(out, "adm", layout.FileName(p.Service), "envoy.yaml"),
 	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(a.bootstrap), "*.yaml"))
+	if err != nil {
+		p.bed.t.Fatal(err)
+	}
+	for _, f := range files { // those beside the bootstrap, as its ConfigMap brings them
+		data, err := os.ReadFile(f)
+		if err != nil {
+			p.bed.t.Fatal(err)
+		}
+		p.writeADM(filepath.Base(f), data)
+	}
 	a.Attachment = p.attach(a.config)
 	a.Start()
 	return a
@@ -84,7 +95,7 @@ func (a *ADM) Start() {
 	}
 	defer log.Close()
 	before := a.listening()
-	a.envoy = a.pod.start(a.pod.admCgroup(), log, "exec", Envoy(t), "-c", a.bootstrap,
+	a.envoy = a.pod.start(a.pod.admCgroup(), log, "exec", Envoy(t), "-c", "/etc/admc/envoy.yaml",
 		"--concurrency", fmt.Sprint(workers), "--disable-hot-restart", "--log-level", "warning")
 	if err := a.awaitListeners(before); err != nil {
 		said, _ := os.ReadFile(log.Name())

@@ -23,7 +23,7 @@ type Pod struct {
 	bed    *Bed
 	ns     namespace
 	cgroup string
-	etc    string // directory of its hosts and resolv.conf
+	etc    string // what its /etc has before the host's: hosts, resolv.conf, an ADM's files
 }
 
 func (b *Bed) pod(service string) *Pod {
@@ -53,6 +53,27 @@ func (b *Bed) pod(service string) *Pod {
 
 func (p *Pod) write(file, format string, args ...any) {
 	if err := os.WriteFile(filepath.Join(p.etc, file), fmt.Appendf(nil, format, args...), 0o644); err != nil {
+		p.bed.t.Fatal(err)
+	}
+}
+
+// Certify gives the pod a file below /etc/admc/tls, where a certificate or a key
+// may be. It takes the place of an older one at once, as in a Kubernetes volume.
+func (p *Pod) Certify(name string, data []byte) {
+	p.bed.t.Helper()
+	p.writeADM(filepath.Join("tls", name), data)
+}
+
+// writeADM writes a file below /etc/admc.
+func (p *Pod) writeADM(name string, data []byte) {
+	path := filepath.Join(p.etc, "admc", name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		p.bed.t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".new", data, 0o644); err != nil {
+		p.bed.t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
 		p.bed.t.Fatal(err)
 	}
 }

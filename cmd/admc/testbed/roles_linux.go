@@ -38,9 +38,13 @@ func Main() {
 }
 
 func play(etc string, args []string) error {
-	for _, f := range []string{"hosts", "resolv.conf"} {
-		if err := syscall.Mount(filepath.Join(etc, f), "/etc/"+f, "", syscall.MS_BIND, ""); err != nil {
-			return fmt.Errorf("give the pod its /etc/%s: %w", f, err)
+	if err := syscall.Mount("overlay", "/etc", "overlay", syscall.MS_RDONLY, "lowerdir="+etc+":/etc"); err != nil {
+		return fmt.Errorf("give the pod its /etc: %w", err)
+	}
+	// A watch in an overlay doesn't see what changes below it.
+	if tls := filepath.Join(etc, "admc", "tls"); isDirectory(tls) {
+		if err := syscall.Mount(tls, "/etc/admc/tls", "", syscall.MS_BIND, ""); err != nil {
+			return fmt.Errorf("give the pod its certificates: %w", err)
 		}
 	}
 	switch role := args[0]; role {
@@ -60,6 +64,11 @@ func play(etc string, args []string) error {
 	default:
 		return fmt.Errorf("unknown role %q", role)
 	}
+}
+
+func isDirectory(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
 }
 
 // serve says "ready" when the port is open.

@@ -1,0 +1,148 @@
+//go:build linux
+
+package envoy
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/url"
+	"path/filepath"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	secretv3 "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/ir"
+)
+
+// TestSecretsFromSocket: with `sds` both ADMs have their certificates from a
+// socket, as a SPIFFE agent offers it, and still want each other's identity.
+func TestSecretsFromSocket(t *testing.T) {
+	client, server := newPair(t)
+	serve(t, server, 8080, graph.HTTP)
+	socket := filepath.Join(t.TempDir(), "sds.sock")
+	seal := act("mtls", args{"mode": str("strict"), "trust_domain": str("test"), "certificates": str(""), "sds": str(socket)})
+	agent := &sdsAgent{t: t, account: "server"}
+	agent.listen(socket)
+
+	prog := newProgram()
+	for _, side := range []ir.Side{ir.Ingress, ir.Egress} {
+		prog.call(8080, "http", side, do("sealed", seal))
+	}
+	// One agent serves both ends here, so both are the account "server".
+	peers := []string{"spiffe://test/ns/test/sa/server"}
+	for _, a := range []*layout.ADM{prog.client, prog.server} {
+		a.Listeners[0].Seal = &layout.Seal{By: []*ir.Action{seal}, Peers: peers}
+	}
+	files := emitted(t, prog.layout())
+	for n, a := range map[*namespace]*layout.ADM{client: prog.client, server: prog.server} {
+		data, _ := files.Get(a.Dir + "/" + FileName)
+		validate(t, data)
+		runADM(t, n, a, data)
+	}
+	see := func() string { return web("/")(t, probe{n: client, address: serverIP + ":8080"}) }
+	if got := see(); got != "200 app" {
+		t.Errorf("sealed: %s", got)
+	}
+	// Straight to the receiver, past the caller's ADM, in plaintext.
+	run(t, "", "ip", "netns", "exec", client.name, "iptables", "-t", "nat", "-F", "OUTPUT")
+	if got := see(); got == "200 app" {
+		t.Error("plaintext was taken")
+	}
+}
+
+// An sdsAgent issues certificates for one account to whoever asks.
+type sdsAgent struct {
+	secretv3.UnimplementedSecretDiscoveryServiceServer
+	t       *testing.T
+	account string
+	secrets map[string]*tlsv3.Secret
+}
+
+func (a *sdsAgent) listen(socket string) {
+	a.t.Helper()
+	a.issue()
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	secretv3.RegisterSecretDiscoveryServiceServer(s, a)
+	go s.Serve(l)
+	a.t.Cleanup(s.Stop)
+}
+
+// StreamSecrets answers each first request for a secret; later ones acknowledge.
+func (a *sdsAgent) StreamSecrets(stream secretv3.SecretDiscoveryService_StreamSecretsServer) error {
+	for {
+		req, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		if req.ResponseNonce != "" {
+			continue
+		}
+		out := &discoveryv3.DiscoveryResponse{VersionInfo: "1", Nonce: "1", TypeUrl: req.TypeUrl}
+		for _, name := range req.ResourceNames {
+			packed, err := anypb.New(a.secrets[name])
+			if err != nil {
+				return err
+			}
+			out.Resources = append(out.Resources, packed)
+		}
+		if err := stream.Send(out); err != nil {
+			return err
+		}
+	}
+}
+
+func (a *sdsAgent) issue() {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), NotBefore: template.NotBefore, NotAfter: template.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
+		URIs: []*url.URL{{Scheme: "spiffe", Host: "test", Path: "/ns/test/sa/" + a.account}},
+	}
+	ca, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, leaf, template, key.Public(), key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	in := func(kind string, der []byte) *corev3.DataSource {
+		return inline(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
+	}
+	a.secrets = map[string]*tlsv3.Secret{
+		"default": {Name: "default", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{
+			CertificateChain: in("CERTIFICATE", cert), PrivateKey: in("PRIVATE KEY", private),
+		}}},
+		"ROOTCA": {Name: "ROOTCA", Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{
+			TrustedCa: in("CERTIFICATE", ca),
+		}}},
+	}
+}
