@@ -171,7 +171,11 @@ func (v *verification) inputs(flags verifyFlags) (*inputs, error) {
 	if root == "" {
 		return nil, nil
 	}
-	in := &inputs{out: v.dir, base: v.base()}
+	base, err := v.base(flags.base)
+	if err != nil {
+		return nil, err
+	}
+	in := &inputs{out: v.dir, base: base}
 	graphPath, err := v.graphPath(root, flags.graph)
 	if err != nil {
 		return nil, err
@@ -286,9 +290,28 @@ func (v *verification) graphPath(root, named string) (string, error) {
 	return others[0], nil
 }
 
-// base is the directory that the overlay patches: the resource of its
-// kustomization that is no file of it.
-func (v *verification) base() string {
+// base is the directory that the overlay patches: as named, or the resource of
+// its kustomization that is no file of it, or, because a Component names none,
+// what the admc.yaml says that has this directory as its output.
+func (v *verification) base(named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	if listed := v.listedBase(); listed != "" {
+		return listed, nil
+	}
+	c, err := findConfig("", v.dir)
+	if err != nil || c.Base == "" {
+		return "", err
+	}
+	abs, err := filepath.Abs(v.dir)
+	if err != nil || c.path(c.Out) != abs {
+		return "", err
+	}
+	return c.path(c.Base), nil
+}
+
+func (v *verification) listedBase() string {
 	text, _ := v.stored.Files.Get("kustomization.yaml")
 	var k struct {
 		Resources []string `yaml:"resources"`

@@ -53,8 +53,9 @@ The exit status is 1 when something is wrong.`,
 	}
 	cmd.Flags().StringVar(&flags.root, "root", "", "the directory that the paths of inputs are relative to")
 	cmd.Flags().StringVarP(&flags.graph, "graph", "g", "", "which input is the service graph (default: the one that isn't *.adm)")
+	cmd.Flags().StringVar(&flags.base, "base", "", "the manifests that the output patches (default: what its kustomization.yaml or admc.yaml names)")
 	return cmd
 }
 
 // verifyFlags are the flags of verify.
-type verifyFlags struct{ root, graph string }
+type verifyFlags struct{ root, graph, base string }
