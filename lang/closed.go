@@ -69,7 +69,7 @@ func (c *checker) closeServices() []*ir.Closed {
 		for _, e := range p.closing {
 			c.closeCallers(closed, p, e)
 		}
-		for _, e := range p.edges {
+		for _, e := range p.named {
 			named[e.call] = true
 		}
 	}

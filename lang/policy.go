@@ -41,6 +41,7 @@ type policy struct {
 	residuals residuals                       // made for owns
 
 	closing []*syntax.Edges // the `on` items of a policy with @closed
+	named   []matched       // the calls that these name, whichever of them its actions are about
 
 	ahead, behind []*policy // that it names in @before and @after
 	then          []pin     // what has to come after it
@@ -158,7 +159,7 @@ func (c *checker) policy(p *policy) {
 	}
 	c.ownConflicts(p)
 	whole := c.match(p, on)
-	p.misnamed = !whole
+	p.misnamed, p.named = !whole, p.edges
 	p.narrowed = len(on) > 0
 	for _, cl := range p.paths {
 		cl.pattern = c.pattern(cl.node)

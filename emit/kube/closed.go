@@ -154,6 +154,7 @@ func (c *closing) toService(s *graph.Service, port int) *gap {
 	give := fmt.Sprintf("give `addresses` of %s in the graph", s.Name)
 	switch {
 	case len(labels) > 0 && !onNode:
+		c.alike(s, labels, namespace)
 		return c.toPods(labels, cmp.Or(namespace, s.Namespace), c.Base.dialledPorts(c.Base.serviceOf(s), port), fmt.Sprintf("%s:%d", s.Name, port))
 	case len(s.Addresses) > 0:
 		c.rules = append(c.rules, egressRule{To: blocks(s.Addresses)}) // the pods' port is not known
@@ -162,6 +163,17 @@ func (c *closing) toService(s *graph.Service, port int) *gap {
 		return &gap{fmt.Sprintf("it calls %s, whose pods use the node's network", s.Name), give}
 	}
 	return &gap{fmt.Sprintf("it calls %s, of which the base has no Service and no workload", s.Name), give}
+}
+
+// alike notes other services whose pods have the labels of a receiver's, and so
+// are reached with it.
+func (c *closing) alike(s *graph.Service, labels map[string]string, namespace string) {
+	for _, w := range c.Base.behind(labels, namespace) {
+		if other := c.ownerOf(w); other != nil && other != s && other != c.Service {
+			c.open = append(c.open, gap{fmt.Sprintf("the pods of %s have the labels %s of those of %s, too", other.Name, labelText(labels), s.Name),
+				"give the two a label that tells them apart, and each Service that label in its selector"})
+		}
+	}
 }
 
 func (c *closing) toPods(labels map[string]string, namespace string, ports []int, what string) *gap {

@@ -206,8 +206,7 @@ func TestClosed(t *testing.T) {
 
 // What can't be closed, or not as written, is said, with a way out.
 func TestClosedGaps(t *testing.T) {
-	redisOnNode := strings.Replace(closedBase, "image: redis,", "image: redis,", 1)
-	redisOnNode = strings.Replace(redisOnNode, "spec: {containers: [{name: redis", "spec: {hostNetwork: true, containers: [{name: redis", 1)
+	redisOnNode := strings.Replace(closedBase, "spec: {containers: [{name: redis", "spec: {hostNetwork: true, containers: [{name: redis", 1)
 	egress := func(spec string) string {
 		return closedBase + "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: extra, namespace: shop}\nspec: " + spec + "\n---\n"
 	}
@@ -233,11 +232,16 @@ func TestClosedGaps(t *testing.T) {
 		{name: "its own pods on the node's network", base: strings.Replace(closedBase, "spec: {containers: [{name: cart", "spec: {hostNetwork: true, containers: [{name: cart", 1), says: "its pods use the node's network"},
 		{name: "an unknown service", base: strings.ReplaceAll(closedBase, "name: mongo", "name: mongod"), says: "it calls mongo, of which the base has no Service"},
 		{name: "an unknown port", base: strings.Replace(closedBase, "name: db, containerPort", "name: dbs, containerPort", 1), says: "the pods' port behind redis:6379 is not known"},
-		{name: "shared labels", base: strings.Replace(closedBase, "labels: {app: redis}}", "labels: {app: redis}}", 1) +
+		{name: "shared labels", base: closedBase +
 			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec: {selector: {matchLabels: {app: cart}}, template: {metadata: {labels: {app: cart}}, spec: {containers: [{name: web, image: web}]}}}\n---\n",
 			world: with(func(w *world, cl *ir.Closed) {
 				w.l.Graph.Services = append(w.l.Graph.Services, serviceOn("web", 1, "http"))
 			}), says: "app=cart are those of web's pods, too"},
+		{name: "a receiver with shared labels", made: true, base: closedBase +
+			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec: {selector: {matchLabels: {app: redis}}, template: {metadata: {labels: {app: redis, part: web}}, spec: {containers: [{name: redis, image: redis, ports: [{name: db, containerPort: 7000}]}]}}}\n---\n",
+			world: with(func(w *world, cl *ir.Closed) {
+				w.l.Graph.Services = append(w.l.Graph.Services, serviceOn("web", 1, "http"))
+			}), says: "@closed of cart is wider than written: the pods of web have the labels app=redis of those of redis, too"},
 		{name: "other labels", base: strings.Replace(closedBase, "labels: {app: cart, team: a}", "labels: {app: carts}", 1), says: "do not have the labels app=cart of its Service"},
 		{name: "a name outside", made: true, world: with(func(w *world, cl *ir.Closed) { bank(w).Addresses = nil }), says: "port 443 of every address is open, because external bank is bank.example.com"},
 		{name: "a name inside", world: with(func(w *world, cl *ir.Closed) { bank(w).Addresses, bank(w).Host = nil, "kafka" }), says: "external bank, which is kafka in the cluster"},
