@@ -1,7 +1,6 @@
 package lang
 
 import (
-	"fmt"
 	"slices"
 
 	"admc.dev/admc/lang/diag"
@@ -91,7 +90,7 @@ type effect struct {
 }
 
 func (e effect) String() string {
-	return fmt.Sprintf("%s of %s", e.act.decl.Name, e.o.policy.ir.Name)
+	return e.act.decl.Name + " of " + e.o.policy.ir.Name
 }
 
 // reading gives the parts that the action or its condition looks at.
@@ -150,15 +149,15 @@ var commutes reason
 func (w reason) text(p, q effect) string {
 	switch w.kind {
 	case touch:
-		return fmt.Sprintf("%s comes before %s, and both touch %s", p, q, w.part)
+		return p.String() + " comes before " + q.String() + ", and both touch " + w.part
 	case countsAnswered:
-		return fmt.Sprintf("%s comes before %s, which must not count what it answers", p, q)
+		return p.String() + " comes before " + q.String() + ", which must not count what it answers"
 	case countsUnanswered:
-		return fmt.Sprintf("%s comes before %s, and counts what that answers", p, q)
+		return p.String() + " comes before " + q.String() + ", and counts what that answers"
 	case otherAnswer:
-		return fmt.Sprintf("%s comes before %s, and they answer differently", p, q)
+		return p.String() + " comes before " + q.String() + ", and they answer differently"
 	case seesAnswer:
-		return fmt.Sprintf("%s may answer, and %s acts on every answer", p, q)
+		return p.String() + " may answer, and " + q.String() + " acts on every answer"
 	}
 	return ""
 }

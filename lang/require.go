@@ -22,6 +22,9 @@ func (c *checker) requires(rules []*syntax.Require) {
 	for _, r := range rules {
 		c.requiredNames(r)
 	}
+	if len(rules) == 0 {
+		return
+	}
 	if c.bag.HasErrors() {
 		for _, r := range rules {
 			c.requiredCalls(r)
