@@ -385,3 +385,33 @@ func reachesAsCalled(t *testing.T, g *graph.Graph, b *Base, after, before *clust
 	}
 	return admitted
 }
+
+// One NetworkPolicy closes a receiver's port to callers without an ADM, and
+// keeps the same pods from calling.
+func TestClosedBothWays(t *testing.T) {
+	w := guardWorld()
+	redis := w.l.Graph.Services[1]
+	w.closes(redis)
+	after, before, bag := w.compiled(t, redisService+cartWorkload+workload("redis", "shop", "{containers: [{name: redis, image: redis}]}"))
+	if len(bag.All()) > 0 {
+		t.Error(text(bag))
+	}
+	for _, c := range []struct {
+		from, to string
+		port     int
+		want     bool
+	}{
+		{"cart", "redis", 6379, true}, {"cart", "redis", 22, true}, {"other", "redis", 6379, false}, {"other", "redis", 22, true},
+		{"redis", "cart", 8080, false}, {"redis", "other", 1, false}, {"cart", "other", 1, true},
+	} {
+		for _, in := range []*cluster{after, before} {
+			if !slices.ContainsFunc(in.pods, func(p *simPod) bool { return p.name == "other" }) {
+				in.add("other", "shop", map[string]string{"app": "cart"}) // of the old template
+			}
+			want := c.want || in == before
+			if got := in.reaches(t, in.pod(t, c.from), in.pod(t, c.to), "TCP", c.port); got != want {
+				t.Errorf("%s to %s:%d: %v (without policies: %v)", c.from, c.to, c.port, got, in == before)
+			}
+		}
+	}
+}

@@ -109,7 +109,7 @@ func (o *overlay) readmeApply(p printer) {
 	p("or later (native sidecars). The pods of those workloads are replaced, as with any change of their template;")
 	p("a new configuration has a new name, and the pods follow it.")
 	o.readmeUndo(p)
-	p("Configurations of earlier runs carry the same labels, and stay until they are deleted.")
+	p("\nConfigurations of earlier runs carry the same labels, and stay until they are deleted.")
 }
 
 // readmeApplyPolicies is for a directory that has NetworkPolicies and no ADM.
@@ -134,7 +134,7 @@ func (o *overlay) readmeUndo(p printer) {
 	} else {
 		p("Take the component out of the kustomization and apply that. Then:\n")
 	}
-	p("    %s\n", o.deletion())
+	p("    %s", o.deletion())
 }
 
 // deletion names the objects that are admc's own.
