@@ -25,7 +25,7 @@ var Words = []struct{ Where, Word, Doc string }{
 	{"file", "test", "`test \"title\" { … }`: requests, and what is expected of them."},
 	{"file", "action", "`action NAME(…) { … }` declares an action."},
 	{"policy", "on", "`on CALLERS -> RECEIVERS : PROTOCOLS`: the calls that the policy is about."},
-	{"policy", "path", "`path a ~> b -> c`: requests that came this way; `->` is one call, `~>` one or more."},
+	{"policy", "path", "`path a ~> b -> c`: requests whose chain of calls ends so; `->` is one call, `~>` one or more. `path except …`: the other requests to its last step."},
 	{"policy", "when", "`when { … }`: a condition in CEL."},
 	{"policy", "sample", "`sample 10%`: a share of the requests, drawn by a hash of `x-request-id`."},
 	{"action", "phase", "`phase transport | authn | authz | quota | transform | route | observe`: when it acts on a request."},

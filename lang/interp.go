@@ -44,8 +44,9 @@ var Epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 type Request struct {
 	Call *graph.Call
 	// Before are the calls for which this one is made, the first one first: each is
-	// of the service that the one before it calls. Headers are those of the first;
-	// the applications pass the baggage on. No policy acts on these calls.
+	// of the service that the one before it calls. The baggage header is what the
+	// first caller sends, and the applications pass it on. No policy acts on these
+	// calls.
 	Before       []*graph.Call
 	Method, Path string // "" on tcp
 	Host         string // "": the receiver's name

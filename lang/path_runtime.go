@@ -149,10 +149,13 @@ func (c *checker) mixedError(p *policy, on []matched, format string) *diag.Diagn
 
 // exampleOf tells of a call which chains match and which do not.
 func (c *checker) exampleOf(d *diag.Diagnostic, p *policy, call int32) {
-	i := slices.IndexFunc(p.ir.Paths, func(on *ir.PathCall) bool { return on.Call == c.g.Calls[call] })
-	if on := p.ir.Paths[i]; on.Matching != nil && on.Other != nil {
+	if on := p.pathCall(c.g.Calls[call]); on.Matching != nil && on.Other != nil {
 		d.WithHint("%s matches, %s does not", ir.ChainText(on.Matching), ir.ChainText(on.Other))
 	}
+}
+
+func (p *policy) pathCall(call *graph.Call) *ir.PathCall {
+	return p.ir.Paths[slices.IndexFunc(p.ir.Paths, func(on *ir.PathCall) bool { return on.Call == call })]
 }
 
 // forwarding warns, once, that applications have a part in this.
@@ -179,6 +182,7 @@ func (c *checker) guards(p *policy, of map[*tracker]*carriage) {
 		for _, d := range p.deciders {
 			if k := of[d.tracker]; k != nil && d.verdict(from, to) == ir.Mixed {
 				any = append(any, k.guard(d, from, to, p.pathAt()))
+				p.pathCall(c.g.Calls[e.call]).Member = k.member
 			}
 		}
 		p.guards[e.call] = simplify(&term{op: opOr, kind: kindBool, args: any, at: p.pathAt()})

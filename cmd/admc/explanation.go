@@ -23,6 +23,7 @@ type explanation struct {
 	Proved      bool         `json:"proved"`
 	Obligations []explained  `json:"obligations"`
 	Closed      []closed     `json:"closed"`
+	Paths       []chained    `json:"paths"`
 	service     graphService // set when the subject is a service
 }
 
@@ -45,6 +46,7 @@ type explained struct {
 	On        []string       `json:"on"`     // the services whose ADMs enforce it
 	Reason    string         `json:"reason"` // the solver's: "free", or what forced the side
 	Actions   []string       `json:"actions"`
+	Stamps    []string       `json:"stamps"` // what becomes of members of the baggage header
 	Budgets   []string       `json:"budgets"`
 	Apart     []string       `json:"apart"`     // how the receiver's ADM tells callers apart
 	Condition []string       `json:"condition"` // residual conditions, "" for always; one, or one per sender
@@ -69,14 +71,20 @@ type closed struct {
 // newExplanation explains everything, or what concerns one service or policy.
 func newExplanation(l *layout.Layout, args []string) (*explanation, error) {
 	e := &explanation{
-		Graph: l.Graph.Name, ADMs: append([]string{}, l.Placement.ADMs...), Obligations: []explained{}, Closed: []closed{},
+		Graph: l.Graph.Name, ADMs: append([]string{}, l.Placement.ADMs...), Obligations: []explained{}, Closed: []closed{}, Paths: []chained{},
 		Objective: l.Placement.Objective, Bound: l.Placement.Bound, Proved: l.Placement.Proved,
 	}
 	keep, keepClosed := func(solver.Assigned) bool { return true }, func(*ir.Closed) bool { return true }
+	for _, p := range l.Program.Policies {
+		if len(args) == 0 || p.Name == args[0] {
+			e.Paths = append(e.Paths, explainPaths(p)...)
+		}
+	}
 	if len(args) == 1 {
 		e.Subject = args[0]
 		isService := l.Graph.Service(e.Subject) != nil
-		isPolicy := slices.ContainsFunc(l.Program.Policies, func(p *ir.Policy) bool { return p.Name == e.Subject })
+		policy := slices.IndexFunc(l.Program.Policies, func(p *ir.Policy) bool { return p.Name == e.Subject })
+		isPolicy := policy >= 0
 		isObligation := slices.ContainsFunc(l.Placement.Assigned, func(a solver.Assigned) bool { return a.Obligation.ID() == e.Subject })
 		if !isService && !isPolicy && !isObligation {
 			return nil, unknownSubject(l, e.Subject)
@@ -85,7 +93,7 @@ func newExplanation(l *layout.Layout, args []string) (*explanation, error) {
 			e.service = graphService{e.Subject, l.Placement.HasADM(e.Subject)}
 		}
 		keep = func(a solver.Assigned) bool {
-			return isPolicy && a.Obligation.Policy.Name == e.Subject || isService && slices.Contains(enforcers(a), e.Subject) || a.Obligation.ID() == e.Subject
+			return isPolicy && (a.Obligation.Policy.Name == e.Subject || stampsFor(l.Program.Policies[policy], a)) || isService && slices.Contains(enforcers(a), e.Subject) || a.Obligation.ID() == e.Subject
 		}
 		keepClosed = func(cl *ir.Closed) bool {
 			by := func(p *ir.Policy) bool { return p.Name == e.Subject }
@@ -205,7 +213,7 @@ func explain(g *graph.Graph, a solver.Assigned) explained {
 	x := explained{
 		ID: o.ID(), Part: o.Part,
 		Policy: o.Policy.Name, At: o.Policy.At.Show(), Receiver: o.Receiver.NodeName(), Port: o.Port, Protocol: o.Protocol,
-		Side: a.Side.String(), On: enforcers(a), Reason: a.Reason, Excluded: []excluded{}, Budgets: []string{}, Apart: apart(a),
+		Side: a.Side.String(), On: enforcers(a), Reason: a.Reason, Excluded: []excluded{}, Budgets: []string{}, Stamps: []string{}, Apart: apart(a),
 	}
 	conds := map[string]bool{}
 	for _, e := range o.Edges {
@@ -222,6 +230,9 @@ func explain(g *graph.Graph, a solver.Assigned) explained {
 	}
 	for _, act := range o.Actions {
 		x.Actions = append(x.Actions, act.Name())
+		if act.Name() == ir.StampAction {
+			x.Stamps = append(x.Stamps, stampText(act))
+		}
 		if act.Decl.State == "counter" && !act.Args["global"].Bool {
 			x.Budgets = append(x.Budgets, budgets(g, act, x.On, len(x.Apart))...)
 		}
@@ -247,6 +258,11 @@ func (e *explanation) text() string {
 			state = fmt.Sprintf("at least %d", e.Bound)
 		}
 		fmt.Fprintf(&b, "%s: %s (%s): %s\n", e.Graph, count(len(e.ADMs), "ADM"), state, strings.Join(e.ADMs, ", "))
+	}
+	if e.Subject != "" {
+		for _, c := range e.Paths {
+			c.text(&b)
+		}
 	}
 	for _, o := range e.Obligations {
 		o.text(&b)
@@ -280,6 +296,9 @@ func (o *explained) text(b *strings.Builder) {
 		default:
 			fmt.Fprintf(b, "  when      %s (from %s)\n", c, o.Senders[i])
 		}
+	}
+	for _, s := range o.Stamps {
+		fmt.Fprintf(b, "  stamps    %s\n", s)
 	}
 	for _, s := range o.Budgets {
 		fmt.Fprintf(b, "  budget    %s\n", s)

@@ -60,6 +60,7 @@ func (o *overlay) readmeServices(p printer) {
 	for _, a := range o.l.Placement.Assigned {
 		reasons[a.Obligation] = a.Reason
 	}
+	stamps := false
 	for _, adm := range o.l.ADMs {
 		first := adm.Service.Name
 		for _, l := range adm.Listeners {
@@ -68,13 +69,21 @@ func (o *overlay) readmeServices(p printer) {
 				on = fmt.Sprintf("its own calls to %s:%d", l.Receiver.NodeName(), l.ReceiverPort)
 			}
 			for _, r := range l.Rules {
-				p("| %s | `%s` | %s | %s |", first, r.Obligation.Policy.Name, on, reasonText(reasons[r.Obligation]))
+				what := "`" + r.Obligation.Policy.Name + "`"
+				if r.Obligation.Actions[0].Name() == ir.StampAction {
+					what, stamps = what+" (its stamp)", true
+				}
+				p("| %s | %s | %s | %s |", first, what, on, reasonText(reasons[r.Obligation]))
 				first = ""
 			}
 		}
 		if len(adm.Listeners) == 0 {
 			p("| %s | nothing yet | | the graph says `adm: always` |", first)
 		}
+	}
+	if stamps {
+		p("\nA stamp keeps what requests carry in their `%s` header, by which other proxies tell how they came. The", ir.PathHeader)
+		p("applications have to pass that header on from the requests that they get to those that they make for them.")
 	}
 }
 

@@ -69,6 +69,9 @@ type PathCall struct {
 	// that doesn't, the receiver included; nil where there is none. They are
 	// given where Verdict is Mixed.
 	Matching, Other []graph.Node
+	// Member is the key of the member of the PathHeader that says whether a
+	// request's chain matches; "" where nothing asks.
+	Member string
 }
 
 // A PathVerdict says which of the chains that end with a call match a policy's

@@ -6,9 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -83,7 +85,9 @@ func serve(port string, f func(net.Listener) error) error {
 
 // An Echo is what an HTTP server of the bed answers: the request as it came.
 // The query's `status` is the answer's status, its `sleep` (a duration) how long
-// it takes.
+// it takes. Where the query has a `via`, HOST:PORT,…, the server asks the first of
+// them on behalf of its caller, as one that is instrumented does: it passes the
+// baggage on, and the rest of `via`; and it answers what it is answered.
 type Echo struct {
 	Pod    string // the service, and which of its pods
 	Method string
@@ -103,6 +107,10 @@ func echoHandler(pod string) http.Handler {
 		if d, err := time.ParseDuration(r.URL.Query().Get("sleep")); err == nil {
 			time.Sleep(d)
 		}
+		if r.URL.Query().Has("via") {
+			forward(w, r)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
 		if status, err := strconv.Atoi(r.URL.Query().Get("status")); err == nil {
 			w.WriteHeader(status)
@@ -111,6 +119,29 @@ func echoHandler(pod string) http.Handler {
 			Pod: pod, Method: r.Method, URI: r.RequestURI, Host: r.Host, Header: r.Header, Body: string(body), From: r.RemoteAddr,
 		})
 	})
+}
+
+func forward(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	next, rest, more := strings.Cut(query.Get("via"), ",")
+	if query.Del("via"); more {
+		query.Set("via", rest)
+	}
+	to := url.URL{Scheme: "http", Host: next, Path: r.URL.Path, RawQuery: query.Encode()}
+	req, err := http.NewRequest(r.Method, to.String(), nil)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	req.Header["Baggage"] = r.Header["Baggage"]
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: clientTimeout}).Do(req)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer resp.Body.Close()
+	w.WriteHeader(resp.StatusCode)
+	io.Copy(w, resp.Body)
 }
 
 func serveEcho(l net.Listener, pod string) error {
