@@ -110,7 +110,9 @@ func saneResult(t *testing.T, req *Request, res *Result) {
 	}
 	acted := map[string]bool{}
 	for _, s := range res.Steps {
-		acted[s.Policy] = true
+		if s.Action.Name() != ir.StampAction { // on a call that is only on the policy's way
+			acted[s.Policy] = true
+		}
 	}
 	for p, n := range res.Hits {
 		if n < 1 || n > max(1, res.Attempts) {

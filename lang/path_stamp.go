@@ -133,62 +133,73 @@ func (k *carriage) spares(r restamp, u, v int32) bool {
 	return true
 }
 
-// stamps makes the obligations of a carriage.
+// A stamping is what calls into one port have to do alike.
+type stamping struct {
+	restamp
+	edges []liveEdge
+}
+
+// stampings of the calls into a port.
+func (k *carriage) stampings(calls []int32) []*stamping {
+	var out []*stamping
+	for _, call := range calls {
+		u, v := k.x.from[call], k.x.to[call]
+		if u == v {
+			continue
+		}
+		r := k.restamp(u, v)
+		if r == nil {
+			continue
+		}
+		i := slices.IndexFunc(out, func(s *stamping) bool { return s.key() == r.key() })
+		if i < 0 {
+			i = len(out)
+			out = append(out, &stamping{restamp: r})
+		}
+		out[i].edges = append(out[i].edges, liveEdge{matched: matched{call: call}})
+	}
+	return out
+}
+
+// stamps makes the obligations of a carriage, in a policy of their own: it has the
+// name of the first that decides by what is carried, and nothing else of it.
 func (k *carriage) stamps(c *checker, number, rank int) []*obligation {
 	p := &policy{number: number, node: k.owner.node, ir: &ir.Policy{
 		Name: k.owner.ir.Name, At: k.owner.ir.At, Sample: 1, Doc: k.owner.ir.Doc,
 		// What one policy decides closed must not be decided by a proxy that is dead.
 		FailClosed: slices.ContainsFunc(k.decisions, func(d decision) bool { return d.policy.ir.FailClosed }),
 	}}
-	part := memberPart(k.member)
-	verdict := &verdicts{c: c, p: p}
-	type group struct {
-		restamp
-		edges []liveEdge
-	}
+	w := &verdicts{c: c, p: p}
 	for order := c.idx.ordered(); len(order) > 0; {
-		key := portKey{c.idx.to[order[0]], c.g.Calls[order[0]].Port}
-		n := len(c.idx.callers[key])
-		if key.node >= c.idx.services || !k.needs(key.node) && !k.leaks[key.node] || c.idx.planes[order[0]] == graph.TCP {
-			order = order[n:]
-			continue
-		}
-		var groups []*group
-		for _, call := range order[:n] {
-			u := c.idx.from[call]
-			if u == key.node {
-				continue
+		v := c.idx.to[order[0]]
+		n := len(c.idx.callers[portKey{v, c.g.Calls[order[0]].Port}])
+		if v < c.idx.services && (k.needs(v) || k.leaks[v]) && c.idx.planes[order[0]] != graph.TCP {
+			for i, s := range k.stampings(order[:n]) {
+				k.oblige(w, s, i, rank)
 			}
-			r := k.restamp(u, key.node)
-			if r == nil {
-				continue
-			}
-			i := slices.IndexFunc(groups, func(g *group) bool { return g.key() == r.key() })
-			if i < 0 {
-				i = len(groups)
-				groups = append(groups, &group{restamp: r})
-			}
-			groups[i].edges = append(groups[i].edges, liveEdge{matched: matched{call: call}})
-		}
-		for i, g := range groups {
-			t := &typedCall{act: stampAction, ir: &ir.Action{Decl: stampAction.decl, Args: g.args(k.member), At: k.owner.pathAt(), Rank: rank},
-				writes: []string{part}}
-			if len(g.restamp) > 1 {
-				t.reads = []string{part}
-			}
-			name := ir.StampAction
-			if i > 0 {
-				name = fmt.Sprintf("%s-%d", name, i+1)
-			}
-			m := maker{ends: map[graph.Plane]*ends{}, reads: map[*ir.Condition][]string{}}
-			m.oblige(verdict, name, []*typedCall{t}, []*ir.Action{t.ir}, g.edges, false, func(left int32) bool {
-				return k.spares(g.restamp, c.idx.from[left], key.node)
-			})
 		}
 		order = order[n:]
 	}
-	verdict.report()
+	w.report()
 	return p.obligations
+}
+
+// oblige makes the obligation of the i-th stamping of a port.
+func (k *carriage) oblige(w *verdicts, s *stamping, i, rank int) {
+	part := memberPart(k.member)
+	t := &typedCall{act: stampAction, ir: &ir.Action{Decl: stampAction.decl, Args: s.args(k.member), At: k.owner.pathAt(), Rank: rank},
+		writes: []string{part}}
+	if len(s.restamp) > 1 {
+		t.reads = []string{part}
+	}
+	name := ir.StampAction
+	if i > 0 {
+		name = fmt.Sprintf("%s-%d", name, i+1)
+	}
+	m := maker{ends: map[graph.Plane]*ends{}, reads: map[*ir.Condition][]string{}}
+	m.oblige(w, name, []*typedCall{t}, []*ir.Action{t.ir}, s.edges, false, func(left int32) bool {
+		return k.spares(s.restamp, k.x.from[left], k.x.to[left])
+	})
 }
 
 // A decision's condition: that the member says one of the classes that match.

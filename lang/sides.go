@@ -258,6 +258,10 @@ func (v *verdicts) reportStuck(s *stuckAt) {
 	for _, r := range o.Reasons {
 		d.WithNote(r.At, "not at %s: %s", r.Excludes, r.Text)
 	}
+	if s.first.acts[0].act == stampAction {
+		d.WithHint("a client could write what the path is decided by, and services that share its port carry it: give externals a port of their own, or `identity` what tells those services")
+		return
+	}
 	for _, rule := range []string{ruleAnnotation, ruleStrict, ruleAction, ruleState, ruleIdentity, ruleAttribute, ruleExternal} {
 		if hint := wayOut(o, rule); hint != "" {
 			d.WithHint("%s", hint)

@@ -255,22 +255,27 @@ func FuzzCheck(f *testing.F) {
 		}
 		f.Add(string(text))
 	}
-	y, err := os.ReadFile("testdata/shop.yaml")
-	if err != nil {
-		f.Fatal(err)
-	}
-	g := graph.Load(diag.NewSource("shop.yaml", y), &diag.Bag{})
-	f.Fuzz(func(t *testing.T, text string) {
-		bag := &diag.Bag{}
-		file := syntax.Parse(diag.NewSource("fuzz.adm", []byte(text)), bag)
-		p := Check([]*syntax.File{file}, g, bag)
-		textOf(bag.All())
-		if bag.HasErrors() {
-			return
+	var graphs []*graph.Graph
+	for _, name := range []string{"shop.yaml", "chains.yaml"} {
+		y, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
 		}
-		for _, o := range p.Obligations {
-			if o.May == 0 {
-				t.Errorf("%s has no side and there is no error", o.ID())
+		graphs = append(graphs, graph.Load(diag.NewSource(name, y), &diag.Bag{}))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, g := range graphs {
+			bag := &diag.Bag{}
+			file := syntax.Parse(diag.NewSource("fuzz.adm", []byte(text)), bag)
+			p := Check([]*syntax.File{file}, g, bag)
+			textOf(bag.All())
+			if bag.HasErrors() {
+				continue
+			}
+			for _, o := range p.Obligations {
+				if o.May == 0 {
+					t.Errorf("%s has no side and there is no error", o.ID())
+				}
 			}
 		}
 	})
