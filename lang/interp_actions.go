@@ -41,6 +41,8 @@ var deeds = map[string]deed{
 	"retry":             {wrap: repeats},
 	ir.StampAction:      {request: stamps},
 	"hedge":             {wrap: hedges},
+	"trace":             {response: traces},
+	"tag":               {response: tags},
 	"outlier_detection": {wrap: watches},
 	"cors":              {request: crosses, response: crossed},
 	"ext_authz":         {request: admits},
@@ -272,6 +274,11 @@ func connects(a *attempt, c *act) {
 func logs(a *attempt, c *act) { a.acts(c, "", "logged it") }
 
 func counts(a *attempt, c *act) { a.acts(c, "", "counted it in %s", c.Args["name"].Str) }
+
+// traces leaves the headers alone: which trace it is nobody can expect.
+func traces(a *attempt, c *act) { a.acts(c, "", "recorded a span of it") }
+
+func tags(a *attempt, c *act) { a.acts(c, "", "tagged its span with %s", c.Args["name"].Str) }
 
 // times bounds the whole. On tcp nothing that a test says of a connection
 // depends on it.

@@ -27,7 +27,7 @@ func TestMatrixAgreesWithTheRows(t *testing.T) {
 		{`timeout(1s)`, `deny()`, "timeout|deny", "w"},
 		{`timeout(1s)`, `timeout(2s)`, "timeout|timeout", "!"},
 		{`mtls()`, `deny()`, "mtls|deny", "="},
-		{`trace()`, `metric("n")`, "trace|metric", "·"},
+		{`trace("otel:4317")`, `metric("n")`, "trace|metric", "·"},
 	} {
 		if got := marks[c.pair]; got != c.want {
 			t.Errorf("%s is marked %s, want %s", c.pair, got, c.want)

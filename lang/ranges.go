@@ -48,7 +48,7 @@ var valueRules = map[string][]valueRule{
 	"hedge":             {durationPositive("after")},
 	"outlier_detection": {intAtLeast("errors", 1), durationPositive("interval"), durationPositive("eject")},
 	"metric":            {metricName},
-	"trace":             {shareAboveZero("share")},
+	"trace":             {shareAboveZero("share"), hostPort("collector")},
 	"tag":               {notEmpty("name")},
 }
 

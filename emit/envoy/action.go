@@ -45,6 +45,8 @@ var lowerings = map[string]*lowering{
 	"fault":             {http: faultHTTP},
 	"jwt":               {http: jwtHTTP, writes: jwtWrites, peek: jwtPeek},
 	"access_log":        {http: accessLogHTTP, tcp: accessLogTCP},
+	"trace":             {http: traceHTTP, writes: traceWrites},
+	"tag":               {http: tagHTTP},
 	"metric":            {http: metricHTTP, tcp: metricTCP},
 	ir.StampAction:      {http: stampHTTP, writes: stampWritten, commutes: always},
 	"lb":                {http: lbHTTP, tcp: lbTCP, routed: "lb", commutes: always},

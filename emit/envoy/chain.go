@@ -141,6 +141,7 @@ func (h *httpChain) internalListener() *listenerv3.Listener {
 		ListenerSpecifier: &listenerv3.Listener_InternalListener{InternalListener: &listenerv3.Listener_InternalListenerConfig{}},
 		ListenerFilters:   []*listenerv3.ListenerFilter{originalDst()},
 		FilterChains:      h.filterChains(),
+		TrafficDirection:  h.direction(),
 	}
 }
 

@@ -113,10 +113,10 @@ func (c *checker) visit(m proto.Message) {
 		for _, w := range m.GetWeightedClusters().GetClusters() {
 			c.use(w.Name)
 		}
+	case *corev3.GrpcService_EnvoyGrpc:
+		c.use(m.ClusterName)
 	case *corev3.HttpUri:
 		c.use(m.GetCluster())
-	case *corev3.GrpcService_EnvoyGrpc:
-		c.use(m.GetClusterName())
 	case *corev3.EnvoyInternalAddress:
 		c.internal[m.GetServerListenerName()] = true
 	case *internalv3.InternalListener:

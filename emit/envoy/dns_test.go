@@ -16,9 +16,10 @@ var hosts = map[string][]string{
 	"server-v1-admc.test.svc.cluster.local.":   {v1IP},
 	"server-v2-admc.test.svc.cluster.local.":   {v2IP},
 	"server-admc-pods.test.svc.cluster.local.": {serverIP, v1IP, v2IP, p4IP},
-	"keys.test.":   {serverIP},
-	"guard.test.":  {serverIP},
-	"limits.test.": {serverIP},
+	"keys.test.":      {serverIP},
+	"guard.test.":     {serverIP},
+	"limits.test.":    {serverIP},
+	"collector.test.": {serverIP},
 }
 
 // serveDNS answers A queries on the namespace's loopback, and makes the

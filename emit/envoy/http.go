@@ -9,6 +9,7 @@ import (
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	originaldstv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/original_dst/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tracingv3 "github.com/envoyproxy/go-control-plane/envoy/type/tracing/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -29,8 +30,10 @@ type httpChain struct {
 	replies []*hcmv3.ResponseMapper
 	logs    []*accesslogv3.AccessLog
 	routes  []routeOp
-	decided map[string]bool // policies whose `when` filter is in place
-	mapped  map[string]bool // local replies that are mapped already
+	decided map[string]bool                      // policies whose `when` filter is in place
+	mapped  map[string]bool                      // local replies that are mapped already
+	tracing *hcmv3.HttpConnectionManager_Tracing // nil: no spans
+	tags    []*tracingv3.CustomTag
 	// perFilter is configuration that a filter looks for at the virtual host, by
 	// the filter's name.
 	perFilter map[string]*anypb.Any
@@ -51,11 +54,12 @@ func (a *adm) httpListener(l *layout.Listener) {
 			continue
 		}
 		a.listeners = append(a.listeners, a.sealed(l, &listenerv3.Listener{
-			Name:            l.Name,
-			Address:         address("127.0.0.1", l.Port),
-			ListenerFilters: []*listenerv3.ListenerFilter{originalDst()},
-			FilterChains:    chain.filterChains(),
-			Metadata:        policyMetadata(calls),
+			Name:             l.Name,
+			Address:          address("127.0.0.1", l.Port),
+			ListenerFilters:  []*listenerv3.ListenerFilter{originalDst()},
+			FilterChains:     chain.filterChains(),
+			Metadata:         policyMetadata(calls),
+			TrafficDirection: chain.direction(),
 		})...)
 	}
 }
@@ -144,6 +148,7 @@ func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 	if len(h.replies) > 0 {
 		m.LocalReplyConfig = &hcmv3.LocalReplyConfig{Mappers: h.replies}
 	}
+	h.trace(m)
 	whens := h.whens()
 	if slices.ContainsFunc(whens, (*when).sampled) {
 		m.GenerateRequestId = yes()

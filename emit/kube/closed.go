@@ -314,10 +314,11 @@ func (c *closing) actionsInPods() []*ir.Action {
 	return out
 }
 
-// asks gives the host that an action's proxy asks about requests; "" for none.
-// It stands in an argument `address`, host:port, or in one that is a URI.
+// asks gives the host that an action's proxy asks about requests or tells of them; "" for none.
+// It stands in an argument `address` or `collector`, host:port, or in one that is
+// a URI.
 func asks(a *ir.Action) (host string, port int) {
-	for _, name := range []string{"address", "jwks_uri"} {
+	for _, name := range []string{"address", "collector", "jwks_uri"} {
 		text := a.Args[name].Str
 		if text == "" {
 			continue
