@@ -43,6 +43,7 @@ var deeds = map[string]deed{
 	"hedge":             {wrap: hedges},
 	"trace":             {response: traces},
 	"tag":               {response: tags},
+	"locality":          {request: nears},
 	"outlier_detection": {wrap: watches},
 	"cors":              {request: crosses, response: crossed},
 	"ext_authz":         {request: admits},
@@ -229,6 +230,8 @@ func mirrors(a *attempt, c *act) {
 
 // chooses has no choice: each service has one pod in a test.
 func chooses(a *attempt, c *act) { a.acts(c, "", "chose a pod by %s", c.Args["policy"].Str) }
+
+func nears(a *attempt, c *act) { a.acts(c, "", "prefers a pod in the caller's zone") }
 
 // drawID is what draws are made by that a proxy makes at random. A request
 // without an id of its own has one for this, which nobody else sees.

@@ -50,6 +50,7 @@ var lowerings = map[string]*lowering{
 	"metric":            {http: metricHTTP, tcp: metricTCP},
 	ir.StampAction:      {http: stampHTTP, writes: stampWritten, commutes: always},
 	"lb":                {http: lbHTTP, tcp: lbTCP, routed: "lb", commutes: always},
+	"locality":          {http: localityHTTP, tcp: localityTCP, routed: "locality", commutes: always},
 	"mirror":            {http: mirrorHTTP, routed: "mirror", several: true, commutes: mirrorCommutes},
 	"hedge":             {http: hedgeHTTP, routed: "hedge", wrapper: true},
 	"outlier_detection": {http: outlierHTTP, tcp: outlierTCP, routed: "outlier", commutes: outlierCommutes},

@@ -15,6 +15,7 @@ import (
 type choice struct {
 	policy string   // of lb; "": Envoy's own, which is round_robin
 	avoid  avoiding // of outlier_detection
+	near   bool     // of locality: Kubernetes chooses, so nothing else can
 }
 
 // avoiding is an outlier_detection; errors 0: none.
@@ -33,6 +34,10 @@ var lbPolicies = map[string]clusterv3.Cluster_LbPolicy{
 // apply writes the choice into a cluster and gives what it adds to the name.
 func (ch choice) apply(c *clusterv3.Cluster) string {
 	name := ""
+	if ch.near {
+		c.ConnectionPoolPerDownstreamConnection = true
+		name += "_near"
+	}
 	if ch.policy != "" {
 		c.LbPolicy = lbPolicies[ch.policy]
 		name += "_" + ch.policy
@@ -119,6 +124,42 @@ func outlierTCP(t *tcpChain, c *call) {
 	if hasPods(t.adm, c) {
 		t.choice.avoid = avoided(c)
 	}
+}
+
+// localityHTTP: locality(mode). No file can say in which zone a pod will be. So
+// the connection goes to a Service of its own, whose pods Kubernetes chooses in
+// the zone of the calling node; one connection for each of the caller's, because
+// that choice is made when a connection is.
+func localityHTTP(h *httpChain, c *call) {
+	if h.prefers(c) {
+		h.addRoute(c, func(t *target) { t.near = c })
+	}
+}
+
+func localityTCP(t *tcpChain, c *call) {
+	if t.prefers(c) {
+		t.near = c
+	}
+}
+
+func (a *adm) prefers(c *call) bool {
+	if c.str("mode") == "only" {
+		a.cannot(c.Action, "locality with mode only: Kubernetes prefers a zone, and leaves it when no pod there is ready")
+		return false
+	}
+	return hasPods(a, c)
+}
+
+// nearby adds a locality to a choice, where nothing else chooses.
+func (a *adm) nearby(near *call, ch choice, versions []weighted) choice {
+	if near == nil {
+		return ch
+	}
+	if ch != (choice{}) || len(versions) > 0 {
+		a.cannot(near.Action, "locality beside lb, outlier_detection, route or split on the same requests: those choose among the pods of all zones")
+	}
+	ch.near = true
+	return ch
 }
 
 func avoided(c *call) avoiding {

@@ -53,6 +53,9 @@ func (a *adm) clusterFor(l *layout.Listener, r receiver) string {
 			name += "_" + r.version
 			host = layout.VersionHost(svc, r.version)
 		}
+		if r.choice.near {
+			host = layout.NearHost(svc)
+		}
 		c = &clusterv3.Cluster{
 			ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS},
 			LoadAssignment:       endpoint("", address(host, l.ReceiverPort)),

@@ -20,6 +20,7 @@ var hosts = map[string][]string{
 	"guard.test.":     {serverIP},
 	"limits.test.":    {serverIP},
 	"collector.test.": {serverIP},
+	"server-admc-near.test.svc.cluster.local.": {p4IP}, // what kube-proxy would choose
 }
 
 // serveDNS answers A queries on the namespace's loopback, and makes the

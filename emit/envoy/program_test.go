@@ -53,6 +53,7 @@ var defaults = map[string]args{
 	"hedge":             {},
 	"trace":             {"collector": str("collector.test:19998"), "share": float(1)},
 	"tag":               {},
+	"locality":          {"mode": str("prefer")},
 	"outlier_detection": {"errors": num(5), "interval": dur(10 * time.Second), "eject": dur(30 * time.Second)},
 	"cors":              {"methods": strs("GET", "HEAD", "POST"), "headers": strs(), "max_age": dur(0), "credentials": boolean(false)},
 	"ext_authz":         {"timeout": dur(200 * time.Millisecond)},

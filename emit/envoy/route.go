@@ -23,6 +23,7 @@ type target struct {
 	action   *routev3.RouteAction
 	connect  time.Duration
 	choice   choice
+	near     *call      // nil: no locality
 	versions []weighted // empty: no version is chosen
 	copies   []weighted // by version, in millionths of the requests
 	calls    []*call
@@ -155,6 +156,7 @@ func (h *httpChain) direct(t *target) {
 		return
 	}
 	h.copies(t)
+	t.choice = h.nearby(t.near, t.choice, t.versions)
 	to := func(version string) string {
 		return h.clusterFor(h.l, receiver{plane: plane, version: version, connect: t.connect, choice: t.choice})
 	}

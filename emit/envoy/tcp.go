@@ -33,6 +33,7 @@ type tcpChain struct {
 	idle     time.Duration
 	connect  time.Duration
 	choice   choice
+	near     *call // nil: no locality
 	hash     []*typev3.HashPolicy
 	versions []weighted
 	most     most
@@ -204,6 +205,7 @@ func (t *tcpChain) log(c *call, log *accesslogv3.AccessLog) {
 // proxy forwards the connection.
 func (t *tcpChain) proxy() *tcpv3.TcpProxy {
 	p := &tcpv3.TcpProxy{StatPrefix: t.l.Name, IdleTimeout: seconds(t.idle), HashPolicy: t.hash}
+	t.choice = t.nearby(t.near, t.choice, t.versions)
 	to := func(version string) string {
 		return t.clusterFor(t.l, receiver{plane: graph.TCP, version: version, connect: t.connect, choice: t.choice, most: t.most})
 	}

@@ -43,7 +43,7 @@ var layouts = map[string]func() *world{
 		cart.MinReplicas, cart.MaxReplicas = 2, 2
 		w := newWorld(cart, web, geo)
 		w.adm(cart, w.rule(ir.Ingress, cart, "log", false, action("access_log", nil), web))
-		w.adm(web, w.rule(ir.Egress, cart, "canary", false, routeTo("v2"), web), w.rule(ir.Egress, geo, "spread", false, action("lb", nil), web))
+		w.adm(web, w.rule(ir.Egress, cart, "canary", false, routeTo("v2"), web), w.rule(ir.Egress, geo, "spread", false, action("lb", nil), web), w.rule(ir.Egress, geo, "near", false, action("locality", nil), web))
 		return w
 	},
 	// Nothing to do.

@@ -22,9 +22,10 @@ type service struct {
 }
 
 type serviceBody struct {
-	ClusterIP string            `yaml:"clusterIP"`
-	Selector  map[string]string `yaml:"selector"`
-	Ports     []servicePortOut  `yaml:"ports"`
+	ClusterIP           string            `yaml:"clusterIP,omitempty"`
+	TrafficDistribution string            `yaml:"trafficDistribution,omitempty"`
+	Selector            map[string]string `yaml:"selector"`
+	Ports               []servicePortOut  `yaml:"ports"`
 }
 
 type servicePortOut struct {
@@ -33,12 +34,15 @@ type servicePortOut struct {
 	TargetPort int    `yaml:"targetPort"`
 }
 
+// near stands where a version's name does, and is none: those are label values.
+const near = "(near)"
+
 // version is one version of a service that some policy chooses, or all pods of
 // the service for policies that choose among them, with the place that chose
 // first.
 type version struct {
 	service *graph.Service
-	name    string         // "": all pods
+	name    string         // "": all pods; near: those of the caller's zone
 	ports   map[int]string // to their names in the graph
 	at      diag.Span
 }
@@ -46,7 +50,8 @@ type version struct {
 // versions emits a headless Service for each version that a `route`, `split` or
 // `mirror` on some ADM chooses: its name resolves to that version's pods and no
 // others; and for each service among whose pods an `lb` or `outlier_detection`
-// chooses.
+// chooses. A `locality` gets a Service whose address Kubernetes (1.31 and later)
+// leads to the pods of the caller's zone, while there are any.
 func (o *overlay) versions() {
 	for _, v := range o.chosenVersions() {
 		labels, namespace := map[string]string{"app": layout.KubeName(v.service)}, v.service.Namespace
@@ -54,12 +59,18 @@ func (o *overlay) versions() {
 			if pods, in := o.Base.podLabels(v.service); len(pods) > 0 {
 				labels, namespace = maps.Clone(pods), in
 			}
-			if v.name != "" && !o.Base.checkVersion(v, labels, namespace, o.bag) {
+			if v.name != "" && v.name != near && !o.Base.checkVersion(v, labels, namespace, o.bag) {
 				continue
 			}
 		}
 		name, path, what := layout.PodsService(v.service), "pods/service-"+layout.FileName(v.service.Name)+".yaml", "all pods"
-		if v.name != "" {
+		body := serviceBody{ClusterIP: "None", Selector: labels}
+		switch v.name {
+		case "":
+		case near:
+			name, path, what = layout.NearService(v.service), "near/service-"+layout.FileName(v.service.Name)+".yaml", "the nearest pods"
+			body = serviceBody{TrafficDistribution: "PreferClose", Selector: labels}
+		default:
 			labels[versionLabel] = v.name
 			name, path, what = layout.VersionService(v.service, v.name), "versions/service-"+layout.FileName(v.service.Name)+"-"+v.name+".yaml", "version "+v.name
 		}
@@ -69,7 +80,7 @@ func (o *overlay) versions() {
 			continue
 		}
 		s := service{APIVersion: "v1", Kind: "Service", Metadata: meta{Name: name, Namespace: namespace, Labels: o.labels(v.service)},
-			Spec: serviceBody{ClusterIP: "None", Selector: labels}}
+			Spec: body}
 		for _, port := range slices.Sorted(maps.Keys(v.ports)) {
 			s.Spec.Ports = append(s.Spec.Ports, servicePortOut{cmp.Or(v.ports[port], portName(port)), port, port})
 		}
@@ -121,11 +132,14 @@ func addVersion(all []*version, s *graph.Service, name string, l *layout.Listene
 	return append(all, &version{s, name, map[int]string{l.ReceiverPort: l.PortName}, at})
 }
 
-// versionsOf gives the versions that an action may send a request to; "" is any.
+// versionsOf gives the versions that an action may send a request to, "" for
+// any and near for those of the caller's zone.
 func versionsOf(a *ir.Action) []string {
 	switch a.Name() {
 	case "lb", "outlier_detection":
 		return []string{""}
+	case "locality":
+		return []string{near}
 	case "route", "mirror":
 		return []string{a.Args["version"].Str}
 	case "split":

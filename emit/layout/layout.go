@@ -205,6 +205,15 @@ func PodsHost(s *graph.Service) string {
 // PodsService is the name of that headless Service.
 func PodsService(s *graph.Service) string { return KubeName(s) + "-admc-pods" }
 
+// NearHost is the DNS name of the Service that is emitted for the pods of a
+// service which are in the caller's zone, as far as there are any.
+func NearHost(s *graph.Service) string {
+	return fmt.Sprintf("%s.%s.svc.cluster.local", NearService(s), s.Namespace)
+}
+
+// NearService is the name of that Service.
+func NearService(s *graph.Service) string { return KubeName(s) + "-admc-near" }
+
 // KubeName is the name of the service's Kubernetes objects, without the
 // namespace of a qualified name.
 func KubeName(s *graph.Service) string {
