@@ -67,6 +67,7 @@ func (v *verdicts) judge(o *obligation) {
 	}
 	for _, t := range o.acts {
 		v.versions(o, t)
+		v.hashKey(o, t)
 		if t.act.decl.State == "counter" {
 			v.divide(o, t)
 		}
@@ -331,6 +332,16 @@ func (v *verdicts) versions(o *obligation, t *typedCall) {
 			WithHint("its versions are %s", quoted(s.Versions)).
 			WithNote(s.At, "%s is declared here", s.Name)
 	}
+}
+
+// hashKey: what an lb hashes must be there on a byte stream.
+func (v *verdicts) hashKey(o *obligation, t *typedCall) {
+	key := t.ir.Args["key"]
+	if t.act.decl.Name != "lb" || o.ir.Protocol.Plane() != graph.TCP || key.Str == "" || key.Str == "source" || v.complained("lb key") {
+		return
+	}
+	v.c.bag.Errorf(key.At, BadValue, "a connection of %s has no %s, only a source", o.ir.Protocol, strings.Split(key.Str, ":")[0]).
+		WithNote(o.ir.Edges[0].Call.At, "the call is here")
 }
 
 // versionsOf gives the versions that the arguments of route, mirror or split name.
