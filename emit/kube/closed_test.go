@@ -102,6 +102,11 @@ kind: Service
 metadata: {name: keys, namespace: far}
 spec: {selector: {app: keys}, ports: [{port: 443, targetPort: 8443}]}
 ---
+apiVersion: v1
+kind: Service
+metadata: {name: otel, namespace: far}
+spec: {selector: {app: otel}, ports: [{port: 4317}]}
+---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: audit, namespace: shop}
@@ -112,7 +117,7 @@ spec:
 `
 
 // closedWorld closes cart to redis, mongo, audit of another namespace, and two
-// hosts outside. Its ADM asks for keys.
+// hosts outside. Its ADM asks for keys, and hands in spans.
 func closedWorld() *world {
 	cart, redis, mongo, audit := serviceOn("cart", 80, "http"), serviceOn("redis", 6379, "redis"), serviceOn("mongo", 27017, "mongodb"), serviceOn("far/audit", 90, "http")
 	redis.Workload.Kind, mongo.Workload.Kind = "StatefulSet", "StatefulSet"
@@ -130,9 +135,11 @@ func TestClosed(t *testing.T) {
 	w := closedWorld()
 	cart := w.l.Graph.Services[0]
 	jwt := action("jwt", map[string]ir.Value{"jwks_uri": {Kind: ir.String, Str: "https://keys.far.svc.cluster.local/certs"}})
+	trace := action("trace", map[string]ir.Value{"collector": {Kind: ir.String, Str: "otel.far.svc.cluster.local:4317"}})
 	l := w.rule(ir.Ingress, cart, "tokens", true, jwt, &graph.External{Name: "internet"})
-	l.ReceiverPort = 8080
-	w.adm(cart, l)
+	spans := w.rule(ir.Ingress, cart, "spans", false, trace, &graph.External{Name: "internet"})
+	l.ReceiverPort, spans.ReceiverPort = 8080, 8080
+	w.adm(cart, l, spans)
 	after, before, bag := w.compiled(t, closedBase)
 	if len(bag.All()) > 0 {
 		t.Error(text(bag))
@@ -142,6 +149,7 @@ func TestClosed(t *testing.T) {
 		c.add("api", "kube-system", map[string]string{"component": "kube-apiserver"})
 		c.add("fake-dns", "shop", map[string]string{"k8s-app": "kube-dns"})
 		c.add("keys", "far", map[string]string{"app": "keys"})
+		c.add("otel", "far", map[string]string{"app": "otel"})
 		c.add("other cart", "shop", map[string]string{"app": "cart"})
 		// The audit of the namespace shop is no call of cart's.
 		for i, p := range c.pods {
@@ -168,6 +176,7 @@ func TestClosed(t *testing.T) {
 		{"shop/audit", "TCP", 90, false},
 		{"keys", "TCP", 8443, true}, // the ADM's
 		{"keys", "TCP", 443, false},
+		{"otel", "TCP", 4317, true}, // the ADM's
 		{"dns", "UDP", 53, true},
 		{"dns", "TCP", 53, true},
 		{"dns", "TCP", 9153, false},
