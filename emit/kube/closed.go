@@ -316,8 +316,11 @@ func (c *closing) actionsInPods() []*ir.Action {
 
 // asks gives the host that an action's proxy asks about requests or tells of them; "" for none.
 // It stands in an argument `address` or `collector`, host:port, or in one that is
-// a URI.
+// a URI; an action that may count by itself asks only where it is `global`.
 func asks(a *ir.Action) (host string, port int) {
+	if global, may := a.Args["global"]; may && !global.Bool {
+		return "", 0
+	}
 	for _, name := range []string{"address", "collector", "jwks_uri"} {
 		text := a.Args[name].Str
 		if text == "" {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -127,6 +128,22 @@ func closedWorld() *world {
 	w := newWorld(cart, redis, mongo, audit)
 	w.closes(cart, callTo(cart, redis, 6379), callTo(cart, mongo, 27017), callTo(cart, audit, 90), callTo(cart, bank, 443), callTo(cart, fixed, 8443))
 	return w
+}
+
+// What a proxy asks is what its policy names, and nobody where it counts by itself.
+func TestAsks(t *testing.T) {
+	address := ir.Value{Kind: ir.String, Str: "ratelimit.infra:8081"}
+	for want, args := range map[string]map[string]ir.Value{
+		"ratelimit.infra 8081": {"address": address, "global": {Kind: ir.Bool, Bool: true}},
+		" 0":                   {"address": address, "global": {Kind: ir.Bool}},
+		"guard 9191":           {"address": {Kind: ir.String, Str: "guard:9191"}},
+		"keys.test 443":        {"jwks_uri": {Kind: ir.String, Str: "https://keys.test/a"}},
+	} {
+		host, port := asks(action("a", args))
+		if got := fmt.Sprint(host, " ", port); got != want {
+			t.Errorf("%v: got %q, want %q", args, got, want)
+		}
+	}
 }
 
 // The pods of a closed service reach what they call, and nothing else; without
