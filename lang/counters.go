@@ -127,6 +127,11 @@ func (v *verdicts) reportDivided() {
 				WithNote(most.At, "%s has %s", most.Name, replicaText(most))
 			continue
 		}
+		if limit := args["limit"]; name == "bandwidth_limit" && limit.Int < 1024*int64(most.MaxReplicas) {
+			v.c.bag.Errorf(place(limit, d.call.ir.At), BadValue, "a limit of %d bytes leaves less than 1 KiB for each of the %d proxies of %s", limit.Int, most.MaxReplicas, most.Name).
+				WithNote(most.At, "%s has %s", most.Name, replicaText(most))
+			continue
+		}
 		if burst := args["burst"]; burst.Int > 0 && burst.Int < int64(most.MaxReplicas) {
 			v.c.bag.Errorf(place(burst, d.call.ir.At), BadValue, "a burst of %d leaves less than 1 for each of the %d proxies of %s", burst.Int, most.MaxReplicas, most.Name).
 				WithHint("a burst of %d gives each 1; without burst it is one second's rate", most.MaxReplicas).

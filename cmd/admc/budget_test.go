@@ -9,6 +9,7 @@ import (
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang"
 	"admc.dev/admc/lang/diag"
+	"admc.dev/admc/lang/ir"
 	"admc.dev/admc/lang/syntax"
 )
 
@@ -54,6 +55,26 @@ calls:
 		each := want.Per / time.Duration(2*want.Events)
 		if got := passed(40, each+1); got != 20 {
 			t.Errorf("%s: %d of 40 at twice the rate, want 20", args, got)
+		}
+	}
+}
+
+// TestPartsOfLimits: what one pod is given of a limit, as it is printed and as the
+// proxy has it.
+func TestPartsOfLimits(t *testing.T) {
+	for _, c := range []struct {
+		action   ir.Action
+		replicas int
+		want     string
+	}{
+		{ir.Action{Args: map[string]ir.Value{"max": {Kind: ir.Int, Int: 20}}}, 1, "20 at a time"},
+		{ir.Action{Args: map[string]ir.Value{"max": {Kind: ir.Int, Int: 20}}}, 3, "6 at a time"},
+		{ir.Action{Args: map[string]ir.Value{"max": {Kind: ir.Int, Int: 20}, "scope": {Kind: ir.String, Str: "pod"}}}, 3, "20 at a time"},
+		{ir.Action{Args: map[string]ir.Value{"limit": {Kind: ir.Int, Int: 1 << 20}}}, 3, "341 KiB in a second each way"},
+		{ir.Action{Args: map[string]ir.Value{"rate": {Kind: ir.Rate, Int: 500, Dur: time.Second}, "burst": {Kind: ir.Int, Int: 9}}}, 3, "500 in 3s, at most 3 at once"},
+	} {
+		if got := layout.PartOf(&c.action, c.replicas); got != c.want {
+			t.Errorf("%v for %d: got %q, want %q", c.action.Args, c.replicas, got, c.want)
 		}
 	}
 }
