@@ -255,6 +255,71 @@ func TestUnrated(t *testing.T) {
 	}
 }
 
+// TestLimitedModel: the integer program of a part and the search agree, in weight
+// and in that there is nothing.
+func TestLimitedModel(t *testing.T) {
+	parts, nothing := 0, 0
+	for seed := range 1200 {
+		rnd := rand.New(rand.NewSource(int64(seed)))
+		town := randomTown(rnd)
+		if seed%10 == 0 {
+			town = mediumTown(rnd, true)
+		} else {
+			town.rated(rnd)
+		}
+		p, err := Build(town.prog, town.g, Options{Minimise: MinimiseProxies})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := closePins(p)
+		if len(c.conflicts) > 0 {
+			continue
+		}
+		for _, k := range c.limitedParts(forcedNodes(c)) {
+			parts++
+			side := newLimitedSearch(t.Context(), k).run()
+			nothing += bit(side == nil)
+			if side != nil && k.broken(side) {
+				t.Fatalf("seed %d: the search breaks a capacity", seed)
+			}
+			for _, e := range engines {
+				program, ok := e.(modelSolver)
+				if !ok {
+					continue
+				}
+				value, err := program.solveModel(t.Context(), k.model())
+				if err != nil && !errors.Is(err, errInfeasible) {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+				if (err != nil) != (side == nil) {
+					t.Fatalf("seed %d: %s says %v, the search finds %v", seed, e.Name(), err, side)
+				}
+				if err == nil && (k.cost(k.answer(value)) != k.cost(side) || k.broken(k.answer(value))) {
+					t.Fatalf("seed %d: %s gives %d, the search %d", seed, e.Name(), k.cost(k.answer(value)), k.cost(side))
+				}
+			}
+		}
+	}
+	if parts < 300 || nothing < 50 || nothing > parts-50 {
+		t.Errorf("%d parts, %d of them without an answer", parts, nothing)
+	}
+}
+
+// broken reports that an answer breaks a limit or a row between its choices.
+func (k *limited) broken(side []int8) bool {
+	for l, used := range k.used(side) {
+		if used > k.limits[l].room {
+			return true
+		}
+	}
+	for i, s := range side {
+		if slices.ContainsFunc(k.free[i].follows[s], func(j int32) bool { return side[j] != s }) {
+			return true
+		}
+	}
+	return false
+}
+
 // partition is a town that has an answer only if loads that are multiples of
 // three add up to what is no multiple of three: nothing shows it before most
 // ways of dividing them have been tried.
