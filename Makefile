@@ -60,7 +60,7 @@ golden:
 
 fuzz:
 	@.ci/install build
-	@for pkg in $$(go list ./lang/... ./graph/... ./solver/...); do \
+	@for pkg in $$(go list ./lang/... ./graph/... ./solver/... ./emit/envoy); do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 60s $$pkg; \
 	  done; \

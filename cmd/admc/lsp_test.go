@@ -412,6 +412,52 @@ func TestEditorHoverAndDefinition(t *testing.T) {
 	e.end()
 }
 
+const ownAction = `// Tidies up.
+action tidy(name: string, of: enum("request", "response") = "request") {
+    phase transform
+    writes of.headers[name]
+    on http : either
+    envoy http {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+        "default_source_code": {"inline_string": "-- ${name} ${of}"},
+        "stat_prefix": name,
+    }
+}
+`
+
+// TestEditorKnowsOwnActions: what declared actions are, where they are declared,
+// and what is wrong with their filters.
+func TestEditorKnowsOwnActions(t *testing.T) {
+	e := newEditor(t, map[string]string{"graph.yaml": pairGraph, "own.adm": ownAction})
+	e.open("p.adm", "policy a {\n    on web -> api\n    tidy(name: \"x-a\")\n}\n")
+	if got := e.hover("p.adm", "ti|dy(name"); !strings.Contains(got, "Tidies up.") || !strings.Contains(got, "filter    http, grpc: envoy.extensions.filters.http.lua.v3.Lua") {
+		t.Errorf("got %q", got)
+	}
+	if got := e.hover("p.adm", "na|me:"); !strings.Contains(got, "name: string") {
+		t.Errorf("got %q", got)
+	}
+	for _, where := range []string{"ti|dy(name", "na|me:"} {
+		if got := e.definition("p.adm", where); got != "own.adm tidy" {
+			t.Errorf("%s: got %q", where, got)
+		}
+	}
+	e.open("own.adm", ownAction)
+	for where, want := range map[string]string{"action ti|dy": "Tidies up.", "ph|ase": "when it acts", ": na|me,": "name: string", "en|voy http": "the filter that does it"} {
+		if got := e.hover("own.adm", where); !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q", where, got, want)
+		}
+	}
+	e.edit("own.adm", "stat_prefix", "stat_prefx")
+	if got := fmt.Sprint(e.diagnostics("own.adm")); got != "[8:8-8:20 bad-payload]" {
+		t.Errorf("got %s", got)
+	}
+	e.edit("own.adm", "stat_prefx", "stat_prefix")
+	if got := fmt.Sprint(e.diagnostics("own.adm")); got != "[]" {
+		t.Errorf("got %s", got)
+	}
+	e.end()
+}
+
 func TestEditorCompletion(t *testing.T) {
 	e := newEditor(t, map[string]string{"graph.yaml": pairGraph, "other.adm": "let elsewhere = db\npolicy there { on web -> api  deny() }\n"})
 	for _, c := range []struct {
@@ -452,6 +498,17 @@ func TestEditorCompletion(t *testing.T) {
 		{"// on |\n", nil, []string{"web", "policy"}},
 		{"policy a {\n    on web -> api\n    deny(body: \"x|\")\n}\n", nil, []string{"web", "deny"}},
 		{"policy |", nil, []string{"policy", "web"}},
+
+		// actions of the program's own, and their declarations
+		{ownAction + "policy a {\n    on web -> api\n    |\n}\n", []string{"tidy", "timeout"}, nil},
+		{ownAction + "policy a {\n    on web -> api\n    tidy(|)\n}\n", []string{"name", "of", "$elsewhere"}, []string{"web", "tidy"}},
+		{ownAction + "policy a {\n    on web -> api\n    tidy(\"x\", of: |)\n}\n", []string{`"request"`, `"response"`}, []string{"web"}},
+		{ownAction + "require r {\n    on * -> *\n    has |\n}\n", []string{"tidy", "deny"}, nil},
+		{"action broken(x: strin) {\n}\npolicy a {\n    on web -> api\n    |\n}\n", []string{"broken"}, nil},
+		{"action tidy(name: string) {\n    |\n}\n", []string{"phase", "envoy", "writes"}, []string{"policy", "web", "timeout"}},
+		{"action tidy(name: string) {\n    phase quota\n    on http : either\n    envoy http { \"x\": | }\n}\n", []string{"name", "$elsewhere"}, []string{"web", "timeout", "phase"}},
+		{"action tidy(name: string) {\n    phase quota\n    on http : either\n    envoy http { \"x\": {\"y\": [1, |]} }\n}\n", []string{"name"}, []string{"web"}},
+		{"action tidy(name: string) {\n    phase quota\n    on http : either\n    envoy http {\n        |\n    }\n}\n", nil, []string{"web", "phase", "name"}},
 	} {
 		before, after, _ := strings.Cut(c.text, "|")
 		if strings.Count(c.text, "|") == 2 { // a protocol list

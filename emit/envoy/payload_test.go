@@ -271,3 +271,70 @@ func envoyFilters(t *testing.T) map[string][]string {
 	}
 	return lists
 }
+
+// TestCounterBesideConditions: connections go by one filter chain for each
+// outcome of the conditions, and a filter of a declared action can't count for
+// all of them.
+func TestCounterBesideConditions(t *testing.T) {
+	const program = `
+action few(each: rate, scope: enum("caller") = "caller") {
+    phase quota
+    ends request
+    state counter(scope)
+    on tcp : either
+    envoy tcp { "@type": "type.googleapis.com/envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit", "stat_prefix": "few", "token_bucket": each }
+}
+policy a { on web -> cache  few(9/h) }
+`
+	archive := func(more string) *txtar.Archive {
+		return &txtar.Archive{Files: []txtar.File{{Name: "graph.yaml", Data: []byte(payloadGraph)}, {Name: "x.adm", Data: []byte(program + more)}}}
+	}
+	if _, found := compile(t, archive("")); len(found) > 0 {
+		t.Errorf("alone: %v", messages(found))
+	}
+	_, found := compile(t, archive("@ingress policy b { on web -> cache  when { connection.mtls }  deny() }\n"))
+	if len(found) == 0 || found[0].Code != CodeUnsupported || !strings.Contains(found[0].Message, "few beside conditions on connections") || found[0].At.Text() != "few" {
+		t.Errorf("beside a condition: %v", messages(found))
+	}
+}
+
+// TestOwnActionsDecideInOrder: what a declared action writes, the conditions of
+// policies behind it read as it wrote it; those before it were decided before.
+func TestOwnActionsDecideInOrder(t *testing.T) {
+	const program = `
+action move(to: string) {
+    phase transform
+    writes request.path, request.headers["x-to"]
+    on http : either
+    envoy http {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+        "default_source_code": {"inline_string": "function envoy_on_request(h) h:headers():replace(\":path\", \"${to}\") end"},
+    }
+}
+policy a_move { on web -> api  when { request.url_path == "/a" }  move("/b") }
+policy b_path { on web -> api  when { request.url_path == "/b" }  set_header("x-b", "1") }
+policy c_other { on web -> api  when { request.method == "GET" }  set_header("x-c", "1") }
+policy d_authz { on web -> api  when { request.url_path == "/b" }  deny() }
+`
+	files := compileArchive(t, &txtar.Archive{Files: []txtar.File{{Name: "graph.yaml", Data: []byte(payloadGraph)}, {Name: "x.adm", Data: []byte(program)}}})
+	path := files.Paths()[0]
+	data, _ := files.Get(path)
+	validate(t, data)
+	last := -1
+	for _, name := range []string{"d_authz/when", "a_move/when", "c_other/when", "d_authz/deny", "a_move/move", "b_path/when", "b_path/set_header", "c_other/set_header"} {
+		at := strings.Index(string(data), "- name: "+name+"\n")
+		if at < 0 {
+			t.Fatalf("no filter %s in\n%s", name, data)
+		}
+		if name == "c_other/when" || name == "a_move/when" || name == "d_authz/when" {
+			if move := strings.Index(string(data), "- name: a_move/move\n"); at > move {
+				t.Errorf("%s stands behind a_move/move", name)
+			}
+			continue
+		}
+		if at < last {
+			t.Errorf("%s stands too early", name)
+		}
+		last = at
+	}
+}

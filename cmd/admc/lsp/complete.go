@@ -127,11 +127,22 @@ func (l *completions) actions() {
 	}
 }
 
-// parameters of the action that is being declared.
+// parameters of the action that is being declared, by its tokens: the filter is
+// broken while it is typed.
 func (l *completions) parameters(p place) {
-	if d := l.own().Decl(p.call); d != nil {
-		for _, q := range d.Params {
-			l.add(kindVariable, q.Name, paramText(q), "")
+	depth, inside := 0, false
+	for i, t := range l.tokens {
+		switch {
+		case i > 0 && l.tokens[i-1].Text == "action" && t.Text == p.call:
+			depth, inside = 0, true
+		case !inside:
+		case t.Text == "(":
+			depth++
+		case t.Text == ")":
+			depth--
+			inside = depth > 0
+		case depth == 1 && i+1 < len(l.tokens) && l.tokens[i+1].Text == ":":
+			l.add(kindVariable, t.Text, "", "")
 		}
 	}
 	l.declared("let", "$")
