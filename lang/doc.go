@@ -70,6 +70,9 @@ func (a Actions) Doc(name string) (text string, ok bool) {
 		row("promise", "that it does the same at either side is the declaration's word, and the compiler takes it.")
 		row("", "To see for yourself, compile one policy of it with @ingress and with @egress, and send both the same requests.")
 	}
+	if d.Cost > 0 {
+		row("cost", "about %g microseconds of CPU for a request, beside the 200 of passing it on", d.Cost)
+	}
 	row("declared", "%s", d.At)
 	return b.String(), true
 }

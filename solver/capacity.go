@@ -3,6 +3,7 @@ package solver
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
 	"strconv"
@@ -58,6 +59,7 @@ func (p *Problem) addCapacities(g *graph.Graph, index map[graph.Node]int32) erro
 			at[index[s]] = &capacityBuilder{service: s, hop: map[hopKey]int{}}
 		}
 	}
+	p.dropRoomy(at, index)
 	if len(at) == 0 {
 		return nil
 	}
@@ -86,6 +88,34 @@ func (p *Problem) addCapacities(g *graph.Graph, index map[graph.Node]int32) erro
 		}
 	}
 	return nil
+}
+
+// dropRoomy leaves out the services whose capacity is clearly more than all that
+// could ever be enforced there, hops counted for each obligation: such a row says
+// nothing, and most are such where many services have one.
+func (p *Problem) dropRoomy(at map[int32]*capacityBuilder, index map[graph.Node]int32) {
+	if len(at) == 0 {
+		return
+	}
+	most := make([]float64, len(p.Nodes)) // microseconds in a second
+	for i := range p.Obligations {
+		o := &p.Obligations[i]
+		each := costOf(o.Of) + HopMicros
+		for _, e := range o.Of.Edges {
+			rate := math.Inf(1) // not known: the row is wanted to say so
+			if e.Call.RPS.Set {
+				rate = float64(e.Call.RPS.Units) / math.Pow10(e.Call.RPS.Scale)
+			}
+			most[o.Receiver] += rate * each
+			most[index[e.Sender]] += rate * each
+		}
+	}
+	for n, b := range at {
+		capacity := float64(b.service.Capacity.Units) / math.Pow10(b.service.Capacity.Scale)
+		if most[n]*1.001 < capacity*1e6*float64(max(1, b.service.MinReplicas)) {
+			delete(at, n)
+		}
+	}
 }
 
 // exactly is the decimal number that a cost was written as.
