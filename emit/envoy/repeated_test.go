@@ -79,10 +79,10 @@ var ejected = []row{
 	{"outlier_detection if", "http", ir.Egress, []policy{{name: "p", when: beta, reads: betaReads, actions: []*ir.Action{act("outlier_detection", avoiding3)}}},
 		each(mix(10, version("/")), failuresOf(60, web("/illat/v1", "x-group", "beta"))), "- | 3 failed", "- | 0 failed", served},
 	{"outlier_detection with retry", "http", ir.Egress, []policy{do("p", act("outlier_detection", avoidingLong)), do("q", act("retry", args{"on": strs("5xx")}))},
-		reached(failuresOf(24, paced(web("/illat/v1"))), requests), "0 failed; 27 reached the app", "0 failed; 24 reached the app", served},
+		reached(failuresOf(24, unhurried(web("/illat/v1"))), requests), "0 failed; 27 reached the app", "0 failed; 24 reached the app", served},
 	{"outlier_detection with lb and a counter behind a retry", "http", ir.Egress, []policy{do("p", act("outlier_detection", avoidingLong)), do("q", act("retry", args{"on": strs("5xx")})),
 		do("r", act("lb", nil)), do("s", act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(26)}))},
-		reached(failuresOf(24, paced(web("/illat/v1"))), requests), "1 failed; 26 reached the app", "0 failed; 24 reached the app", served},
+		reached(failuresOf(24, unhurried(web("/illat/v1"))), requests), "1 failed; 26 reached the app", "0 failed; 24 reached the app", served},
 	{"outlier_detection of one version", "http", ir.Egress, []policy{do("p", act("outlier_detection", avoiding3)), do("q", act("split", args{"weights": weights("v1", 0.5, "v2", 0.5)}))},
 		func(t *testing.T, p probe) string {
 			mix(40, web("/illat/v1"))(t, p)
@@ -97,8 +97,8 @@ var avoiding3 = args{"errors": num(3), "interval": dur(100 * time.Millisecond), 
 
 var avoidingLong = args{"errors": num(3), "interval": dur(100 * time.Millisecond), "eject": dur(time.Minute)}
 
-// paced lets Envoy's main thread, which ejects pods, keep up.
-func paced(f func(*testing.T, probe) string) func(*testing.T, probe) string {
+// unhurried lets Envoy's main thread, which ejects pods, keep up.
+func unhurried(f func(*testing.T, probe) string) func(*testing.T, probe) string {
 	return func(t *testing.T, p probe) string {
 		time.Sleep(pace)
 		return f(t, p)
