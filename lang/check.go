@@ -155,11 +155,6 @@ func (c *checker) twice(kind string, again, first syntax.Ident) {
 		WithNote(first.At, "the first is here")
 }
 
-// notYet refuses what the language has and this release does not.
-func (c *checker) notYet(at diag.Span, what string) *diag.Diagnostic {
-	return c.bag.Errorf(at, NotYet, "%s is not built yet", what)
-}
-
 // declareActions reads the program's own actions. Their defaults and payloads
 // may use lets.
 func (c *checker) declareActions(files []*syntax.File) {

@@ -114,16 +114,26 @@ policy b { on frontend -> search  timeout(1s) }
 }, {
 	Code:    NotYet,
 	Summary: "The language has it, and this release does not: it is refused, never ignored.",
-	Bad: `policy a {
-    path checkout -> cart -> redis-cart
-    deny()
-}
+	BadGraph: `apiVersion: admc.dev/v1alpha1
+kind: ServiceGraph
+identity: ports
+services:
+  checkout: {}
+  cart: {ports: [{port: 8080, protocol: http}]}
+calls:
+  - {from: checkout, to: cart}
 `,
-	Good: `policy a {
-    path checkout -> cart
-    deny()
-}
+	GoodGraph: `apiVersion: admc.dev/v1alpha1
+kind: ServiceGraph
+identity: none
+services:
+  checkout: {}
+  cart: {ports: [{port: 8080, protocol: http}]}
+calls:
+  - {from: checkout, to: cart}
 `,
+	Bad:  "policy a { on checkout -> cart  deny() }\n",
+	Good: "policy a { on checkout -> cart  deny() }\n",
 }, {
 	Code:    ClosedCall,
 	Summary: "A policy says @closed of a service, which then calls nothing else, and the graph has another call of it.",

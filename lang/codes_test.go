@@ -22,6 +22,9 @@ func TestCodes(t *testing.T) {
 				g = loadGraph(t, "graph.yaml", []byte(doc.BadGraph))
 			}
 			_, bad := checkText(g, doc.Bad)
+			if doc.GoodGraph != "" {
+				g = loadGraph(t, "graph.yaml", []byte(doc.GoodGraph))
+			}
 			other := func(d *diag.Diagnostic) bool { return d.Code != doc.Code }
 			if all := bad.All(); len(all) == 0 || slices.ContainsFunc(all, other) {
 				t.Errorf("the bad example gives:\n%s", textOf(all))

@@ -17,6 +17,8 @@ type CodeDoc struct {
 	Bad      string // gives exactly this code
 	Good     string // gives nothing
 	BadGraph string // the graph Bad and Good are checked against; "" means the package's default
+	// GoodGraph is that of Good, where the graph is what is wrong; "": as for Bad.
+	GoodGraph string
 }
 
 // Severity of a diagnostic. Errors end the run after the phase that found them.
