@@ -13,13 +13,12 @@ import (
 
 // TestNothingIsSilentlyIgnored compiles the example of every standard action: it
 // is lowered, or refused at the call because no data plane can do it. Nothing is
-// in between.
+// in between. Today the backend knows every one.
 func TestNothingIsSilentlyIgnored(t *testing.T) {
 	text, err := os.ReadFile("../../lang/testdata/shop.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := 0
 	for _, name := range lang.ActionNames() {
 		in := &inputs{graph: diag.NewSource("shop.yaml", text), out: t.TempDir()}
 		in.policies = []*diag.Source{diag.NewSource("example.adm", []byte(exampleOf(t, name)))}
@@ -44,12 +43,7 @@ func TestNothingIsSilentlyIgnored(t *testing.T) {
 			t.Errorf("%s is refused: %s", name, missing[0].Message)
 		case !can && !slices.ContainsFunc(missing, at):
 			t.Errorf("%s compiles to nothing and nobody says so", name)
-		case !can:
-			refused++
 		}
-	}
-	if refused == 0 {
-		t.Error("nothing was refused: the table of lowerings knows every action, and this test holds nothing")
 	}
 }
 
