@@ -17,6 +17,9 @@ func TestDocExamples(t *testing.T) {
 		if !ok {
 			t.Fatalf("no documentation of %s", name)
 		}
+		if !strings.Contains(text, "\n  cost ") {
+			t.Errorf("%s has no cost: a capacity could not be kept with it", name)
+		}
 		var example []string
 		doc, _, _ := strings.Cut(text, "\n  phase ")
 		for _, line := range strings.Split(doc, "\n") {
