@@ -23,6 +23,8 @@ type meshPolicy struct {
 	Edges [][2]string `json:"last_hop_edges"` // caller, receiver
 	Side  string
 	Note  string
+
+	toldApart bool // checked with a graph that lets receivers tell their callers apart
 }
 
 func meshPolicies(t *testing.T) []meshPolicy {
@@ -64,9 +66,22 @@ func (m meshPolicy) checked(t *testing.T, old, new string) (*ir.Program, *diag.B
 			in.policies[i] = diag.NewSource(src.Name, []byte(strings.Replace(string(src.Text), old, new, 1)))
 		}
 	}
+	if m.toldApart {
+		in.graph = withAddresses(in.graph)
+	}
 	bag := &diag.Bag{}
 	_, prog := in.check(bag)
 	return prog, bag
+}
+
+// withAddresses gives each service of an example's graph addresses of its own.
+func withAddresses(src *diag.Source) *diag.Source {
+	n := 0
+	text := regexp.MustCompile(`(?m)^    labels: .*\n`).ReplaceAllStringFunc(string(src.Text), func(labels string) string {
+		n++
+		return labels + fmt.Sprintf("    addresses: [10.0.%d.0/24]\n", n)
+	})
+	return diag.NewSource(src.Name, []byte(strings.Replace(text, "services:\n", "identity: addresses\nservices:\n", 1)))
 }
 
 func (m meshPolicy) holds(src *diag.Source) bool { return filepath.Base(src.Name) == m.file() }
@@ -91,8 +106,8 @@ func (m meshPolicy) wrong(prog *ir.Program) error {
 		return fmt.Errorf("it says %q, want %q", does, m.Says)
 	}
 	may := m.may()
-	if byTheRequest(policy) {
-		may = ir.Egress // the receiver would have to tell its callers apart, and the graphs give it no means to
+	if byTheRequest(policy) && !m.toldApart {
+		may = ir.Egress // a receiver would have to tell its callers apart
 	}
 	for _, o := range prog.Obligations {
 		if o.Policy == policy && !stamps(o) && o.May != may {
@@ -224,6 +239,14 @@ func TestMeshPolicies(t *testing.T) {
 				t.Error(err)
 			}
 			m.altered(t)
+			m.toldApart = true
+			if prog, bag = m.checked(t, "", ""); bag.HasErrors() {
+				diag.WriteText(os.Stderr, bag.All())
+				t.Fatal("with addresses it has errors")
+			}
+			if err := m.wrong(prog); err != nil {
+				t.Errorf("with addresses: %v", err)
+			}
 		})
 	}
 }
