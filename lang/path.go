@@ -119,6 +119,10 @@ const (
 	maxStates         = 2048
 )
 
+// maxExamples bounds the calls of a policy for which examples of chains are looked
+// up.
+const maxExamples = 50
+
 // chains decides which calls the policies with paths are about.
 func (c *checker) chains() {
 	if !slices.ContainsFunc(c.policies, func(p *policy) bool { return len(p.paths) > 0 }) {
@@ -231,12 +235,16 @@ func (c *checker) pathEdges(p *policy) {
 	}
 	slices.SortFunc(candidates, func(a, b matched) int { return cmp.Compare(c.idx.byPort[a.call], c.idx.byPort[b.call]) })
 	p.edges = nil
-	for _, e := range candidates {
+	slab := make([]ir.PathCall, len(candidates))
+	examples := 0
+	for i, e := range candidates {
 		v := p.pathVerdict(c.idx.from[e.call], c.idx.to[e.call])
-		on := &ir.PathCall{Call: c.g.Calls[e.call], Verdict: v}
-		p.ir.Paths = append(p.ir.Paths, on)
-		if e.mixed = v == ir.Mixed; e.mixed {
-			on.Matching, on.Other = c.chainsOf(p, e.call)
+		slab[i] = ir.PathCall{Call: c.g.Calls[e.call], Verdict: v}
+		p.ir.Paths = append(p.ir.Paths, &slab[i])
+		p.pathCalls = append(p.pathCalls, e.call)
+		if e.mixed = v == ir.Mixed; e.mixed && examples < maxExamples {
+			examples++
+			slab[i].Matching, slab[i].Other = c.chainsOf(p, e.call)
 		}
 		if v != ir.NoChain {
 			p.edges = append(p.edges, e)

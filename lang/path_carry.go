@@ -30,6 +30,7 @@ type carriage struct {
 	member    string
 	owner     *policy // the first of those that need it
 	decisions []decision
+	guards    map[string]*term // see guard
 	// states of chains at each node, sorted; a last one that is `lost` stands
 	// for a chain of which nothing is carried, where no chain begins. nil: one
 	// state, or not looked at.

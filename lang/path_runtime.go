@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -100,6 +101,9 @@ func memberKey(policy string) string {
 
 // open gives the calls on which a policy acts if the chain is one of its own.
 func (c *checker) open(p *policy) []matched {
+	if p.opened != nil {
+		return p.opened
+	}
 	live := map[int32]bool{}
 	for _, e := range p.live {
 		live[e.call] = true
@@ -113,6 +117,7 @@ func (c *checker) open(p *policy) []matched {
 			out = append(out, e)
 		}
 	}
+	p.opened = out
 	return out
 }
 
@@ -149,13 +154,14 @@ func (c *checker) mixedError(p *policy, on []matched, format string) *diag.Diagn
 
 // exampleOf tells of a call which chains match and which do not.
 func (c *checker) exampleOf(d *diag.Diagnostic, p *policy, call int32) {
-	if on := p.pathCall(c.g.Calls[call]); on.Matching != nil && on.Other != nil {
+	if on := c.pathCall(p, call); on.Matching != nil && on.Other != nil {
 		d.WithHint("%s matches, %s does not", ir.ChainText(on.Matching), ir.ChainText(on.Other))
 	}
 }
 
-func (p *policy) pathCall(call *graph.Call) *ir.PathCall {
-	return p.ir.Paths[slices.IndexFunc(p.ir.Paths, func(on *ir.PathCall) bool { return on.Call == call })]
+func (c *checker) pathCall(p *policy, call int32) *ir.PathCall {
+	i, _ := slices.BinarySearchFunc(p.pathCalls, c.idx.byPort[call], func(n, place int32) int { return cmp.Compare(c.idx.byPort[n], place) })
+	return p.ir.Paths[i]
 }
 
 // forwarding warns, once, that applications have a part in this.
@@ -181,17 +187,20 @@ func (c *checker) guards(p *policy, of map[*tracker]*carriage) {
 		from, to := c.idx.from[e.call], c.idx.to[e.call]
 		for _, d := range p.deciders {
 			if k := of[d.tracker]; k != nil && d.verdict(from, to) == ir.Mixed {
-				any = append(any, k.guard(d, from, to, p.pathAt()))
-				p.pathCall(c.g.Calls[e.call]).Member = k.member
+				any = append(any, k.guard(d, from, to))
+				c.pathCall(p, e.call).Member = k.member
 			}
 		}
-		p.guards[e.call] = simplify(&term{op: opOr, kind: kindBool, args: any, at: p.pathAt()})
+		p.guards[e.call] = any[0]
+		if len(any) > 1 {
+			p.guards[e.call] = simplify(&term{op: opOr, kind: kindBool, args: any, at: p.pathAt()})
+		}
 	}
 }
 
 type guardKey struct {
 	cond  *ir.Condition
-	guard string
+	guard *term
 }
 
 // guarded is a condition (nil: always) that holds only for chains that match.
@@ -200,7 +209,7 @@ func (c *checker) guarded(p *policy, e matched, cond *ir.Condition) *ir.Conditio
 	if !e.mixed || g == nil {
 		return cond
 	}
-	key := guardKey{cond, g.String()}
+	key := guardKey{cond, g}
 	r, ok := p.guarding[key]
 	if !ok {
 		t := g

@@ -1,13 +1,13 @@
 package lang
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"admc.dev/admc/graph"
-	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
 )
 
@@ -210,13 +210,30 @@ var pathMember = &attribute{name: pathAttribute, kind: kindMap, planes: messages
 const pathAttribute = "request.baggage"
 
 // guard is the condition under which the chain of a call matches the policy's
-// paths.
-func (k *carriage) guard(d *decider, u, v int32, at diag.Span) *term {
+// paths. Equal ones are one.
+func (k *carriage) guard(d *decider, u, v int32) *term {
+	var key []byte
+	for i, value := range k.values[u] {
+		key = append(binary.AppendUvarint(key, uint64(value)), yesByte(d.matches(k.state(u, i), v)))
+	}
+	g := k.guards[string(key)]
+	if g == nil {
+		g = k.newGuard(d, u, v)
+		if k.guards == nil {
+			k.guards = map[string]*term{}
+		}
+		k.guards[string(key)] = g
+	}
+	return g
+}
+
+func (k *carriage) newGuard(d *decider, u, v int32) *term {
+	at := k.owner.pathAt()
 	var yes, no []*term
 	bare := false // without the member it matches
 	told := map[int32]bool{}
-	for i := range k.list(u) {
-		value, matches := k.values[u][i], d.matches(k.state(u, i), v)
+	for i, value := range k.values[u] {
+		matches := d.matches(k.state(u, i), v)
 		switch {
 		case told[value]:
 		case value == 0:

@@ -20,14 +20,16 @@ type policy struct {
 	misnamed bool // a name in its `on` is wrong: what it matches is not known
 	calls    []*typedCall
 
-	when     *syntax.When
-	compiled map[graph.Plane]*condition // of the planes it touches; nil after an error
-	sample   *syntax.Sample
-	pins     pins
-	edges    []matched // sorted by receiver, port, sender
-	paths    []*pathClause
-	deciders []*decider // of its paths
-	narrowed bool       // it has `on` beside its paths
+	when      *syntax.When
+	compiled  map[graph.Plane]*condition // of the planes it touches; nil after an error
+	sample    *syntax.Sample
+	pins      pins
+	edges     []matched // sorted by receiver, port, sender
+	paths     []*pathClause
+	deciders  []*decider // of its paths
+	pathCalls []int32    // of ir.Paths, in the same order
+	opened    []matched  // see checker.open; nil: not known yet
+	narrowed  bool       // it has `on` beside its paths
 
 	obligations []*obligation
 	stamps      []*obligation   // what its paths need at other calls

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"admc.dev/admc/lang/ir"
@@ -55,13 +54,17 @@ func (c *chained) text(w io.Writer) {
 	}
 }
 
-// stampsFor reports whether an obligation is a stamp that a policy decides by,
-// though it may be named after another one with the same paths.
-func stampsFor(p *ir.Policy, a solver.Assigned) bool {
-	act := a.Obligation.Actions[0]
-	return act.Name() == ir.StampAction && slices.ContainsFunc(p.Paths, func(c *ir.PathCall) bool {
-		return c.Member != "" && c.Member == act.Args["member"].Str
-	})
+// stampsFor gives what finds the stamps that a policy decides by, though they may
+// be named after another one with the same paths.
+func stampsFor(p *ir.Policy) func(a solver.Assigned) bool {
+	members := map[string]bool{}
+	for _, c := range p.Paths {
+		members[c.Member] = c.Member != ""
+	}
+	return func(a solver.Assigned) bool {
+		act := a.Obligation.Actions[0]
+		return act.Name() == ir.StampAction && members[act.Args["member"].Str]
+	}
 }
 
 // stampText says what a stamp makes of its member.

@@ -85,6 +85,10 @@ func newExplanation(l *layout.Layout, args []string) (*explanation, error) {
 		isService := l.Graph.Service(e.Subject) != nil
 		policy := slices.IndexFunc(l.Program.Policies, func(p *ir.Policy) bool { return p.Name == e.Subject })
 		isPolicy := policy >= 0
+		stamps := func(solver.Assigned) bool { return false }
+		if isPolicy {
+			stamps = stampsFor(l.Program.Policies[policy])
+		}
 		isObligation := slices.ContainsFunc(l.Placement.Assigned, func(a solver.Assigned) bool { return a.Obligation.ID() == e.Subject })
 		if !isService && !isPolicy && !isObligation {
 			return nil, unknownSubject(l, e.Subject)
@@ -93,7 +97,7 @@ func newExplanation(l *layout.Layout, args []string) (*explanation, error) {
 			e.service = graphService{e.Subject, l.Placement.HasADM(e.Subject)}
 		}
 		keep = func(a solver.Assigned) bool {
-			return isPolicy && (a.Obligation.Policy.Name == e.Subject || stampsFor(l.Program.Policies[policy], a)) || isService && slices.Contains(enforcers(a), e.Subject) || a.Obligation.ID() == e.Subject
+			return isPolicy && (a.Obligation.Policy.Name == e.Subject || stamps(a)) || isService && slices.Contains(enforcers(a), e.Subject) || a.Obligation.ID() == e.Subject
 		}
 		keepClosed = func(cl *ir.Closed) bool {
 			by := func(p *ir.Policy) bool { return p.Name == e.Subject }

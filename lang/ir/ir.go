@@ -67,7 +67,7 @@ type PathCall struct {
 	Verdict PathVerdict
 	// Matching and Other are a shortest chain each that matches the paths and
 	// that doesn't, the receiver included; nil where there is none. They are
-	// given where Verdict is Mixed.
+	// given where Verdict is Mixed, for the first calls of many.
 	Matching, Other []graph.Node
 	// Member is the key of the member of the PathHeader that says whether a
 	// request's chain matches; "" where nothing asks.
