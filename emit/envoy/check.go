@@ -113,6 +113,8 @@ func (c *checker) visit(m proto.Message) {
 		for _, w := range m.GetWeightedClusters().GetClusters() {
 			c.use(w.Name)
 		}
+	case *corev3.GrpcService_EnvoyGrpc:
+		c.use(m.ClusterName)
 	case *corev3.HttpUri:
 		c.use(m.GetCluster())
 	case *corev3.EnvoyInternalAddress:

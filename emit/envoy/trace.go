@@ -2,12 +2,9 @@ package envoy
 
 import (
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"time"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tracev3 "github.com/envoyproxy/go-control-plane/envoy/config/trace/v3"
 	statev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/set_filter_state/v3"
@@ -16,7 +13,6 @@ import (
 	samplersv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/tracers/opentelemetry/samplers/v3"
 	tracingv3 "github.com/envoyproxy/go-control-plane/envoy/type/tracing/v3"
 
-	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/ir"
 )
 
@@ -44,7 +40,7 @@ func traceHTTP(h *httpChain, c *call) {
 		Provider: &tracev3.Tracing_Http{Name: "otlp", ConfigType: &tracev3.Tracing_Http_TypedConfig{
 			TypedConfig: typed(&tracev3.OpenTelemetryConfig{
 				GrpcService: &corev3.GrpcService{
-					TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: h.collector(c)}},
+					TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: h.grpcCluster(c.str("collector"))}},
 					Timeout:         seconds(10 * time.Second),
 				},
 				ServiceName: h.Service.Name,
@@ -56,20 +52,6 @@ func traceHTTP(h *httpChain, c *call) {
 			}),
 		}},
 	}
-}
-
-// collector is the way to where spans go (OTLP over gRPC).
-func (a *adm) collector(c *call) string {
-	host, text, _ := net.SplitHostPort(c.str("collector"))
-	port, _ := strconv.Atoi(text)
-	name := "collector_" + host + "_" + text
-	a.put(&clusterv3.Cluster{
-		Name:                 name,
-		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS},
-		ConnectTimeout:       seconds(5 * time.Second),
-		LoadAssignment:       endpoint(name, address(host, port)),
-	}, graph.GRPC)
-	return name
 }
 
 // tagHTTP: tag(name, value). A tag with a condition is written into the filter
