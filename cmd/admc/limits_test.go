@@ -64,7 +64,7 @@ func TestLimits(t *testing.T) {
 	if status, _, stderr := admc(interrupted, "compile", "--allow-gap"); status != exitInput || !strings.Contains(stderr, "nothing is written") {
 		t.Errorf("interrupted before it placed: %d\n%s", status, stderr)
 	}
-	said := regexp.MustCompile(`^admc: stopped: a placement with (\d+) ADMs is found, and no less than (\d+) ADMs is proved; nothing is written\n$`)
+	said := regexp.MustCompile(`^(?:placing: .*\n)*admc: stopped: a placement with (\d+) ADMs is found, and no less than (\d+) ADMs is proved; nothing is written\n$`)
 	for _, engine := range solver.Engines() {
 		args := []string{"compile", "--engine", engine, "--timeout", "1ns"}
 		status, stdout, stderr := admc(context.Background(), args...)
