@@ -6,13 +6,14 @@
 # make fuzz    a minute for each fuzz target
 # make bench   checks the largest programs, beside what cel-go takes for the conditions alone
 # make bench-lines  compares the lines of 27 policies with those of the same rules for Istio
+# make bench-solver  places generated meshes with every engine and five other solvers; writes the tables of docs/performance.md
 #
 # Recipes use relative paths, so that the checkout may stand anywhere.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build demo test check bpf golden fuzz bench bench-lines clean
+.PHONY: build demo test check bpf golden fuzz bench bench-lines bench-solver clean
 
 # golp includes and links lp_solve; Debian's package has no pkg-config file.
 export CGO_CFLAGS  ?= -I/usr/include/lpsolve
@@ -75,6 +76,12 @@ bench:
 bench-lines: export CGO_ENABLED := 0
 bench-lines:
 	cd bench/istio && go vet ./... && go test ./... && go run . $(UPDATE)
+
+bench-solver:
+	@.ci/install build bench
+	go build -o bin/admc ./cmd/admc
+	go build -o bin/bench ./solver/bench
+	bin/bench
 
 clean:
 	rm -rf bin .tools examples/*/out examples/mesh-policies/*/out

@@ -14,6 +14,7 @@ package solver
 
 import (
 	"fmt"
+	"slices"
 
 	"admc.dev/admc/lang/ir"
 )
@@ -69,10 +70,6 @@ type Assigned struct {
 
 // HasADM reports whether a service has an ADM.
 func (p *Placement) HasADM(service string) bool {
-	for _, s := range p.ADMs {
-		if s == service {
-			return true
-		}
-	}
-	return false
+	_, ok := slices.BinarySearch(p.ADMs, service)
+	return ok
 }
