@@ -68,7 +68,7 @@ func placed(t *testing.T, text string, rules ...string) *layout.Layout {
 			Edges: []*ir.Edge{{Sender: c.From, Call: c, Cond: &ir.Condition{Text: `request.path == "/a\b"`}}}}
 		a := solver.Assigned{Obligation: o, Side: map[string]ir.Side{"in": ir.Ingress, "out": ir.Egress, "both": ir.Ingress | ir.Egress}[side]}
 		for end, n := range map[ir.Side]graph.Node{ir.Ingress: c.To, ir.Egress: c.From} {
-			if a.Side&end != 0 && !pl.HasADM(n.NodeName()) {
+			if a.Side&end != 0 && !slices.Contains(pl.ADMs, n.NodeName()) {
 				pl.ADMs = append(pl.ADMs, n.NodeName())
 			}
 		}
