@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,27 @@ func TestCheck(t *testing.T) {
 			}
 			t.Errorf("got %v, want %q", errs, c.want)
 		})
+	}
+}
+
+// TestCheckGRPC asks a service over gRPC: what names its cluster is seen.
+func TestCheckGRPC(t *testing.T) {
+	p := newProgram()
+	p.call(8080, "http", ir.Egress, do("ask", act("ext_authz", args{"address": str("guard.sec:9191")})))
+	data, _ := emitted(t, p.layout()).Get("adm/client/" + FileName)
+	if errs := Check("x.yaml", data); len(errs) > 0 {
+		t.Fatalf("the good file: %v", errs)
+	}
+	used := "envoy_grpc:\n                  cluster_name: "
+	bad := strings.Replace(string(data), used+"grpc_guard.sec_9191", used+"elsewhere", 1)
+	if bad == string(data) {
+		t.Fatalf("unexpected file:\n%s", data)
+	}
+	errs := fmt.Sprint(Check("x.yaml", []byte(bad)))
+	for _, want := range []string{"no cluster elsewhere", "nothing refers to cluster grpc_guard.sec_9191"} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("got %s, want %q", errs, want)
+		}
 	}
 }
 
