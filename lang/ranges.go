@@ -35,6 +35,7 @@ var valueRules = map[string][]valueRule{
 	"remove_header":   {changedHeader},
 
 	"ext_authz":         {hostPort("address"), durationPositive("timeout")},
+	"mtls":              {trustDomain, secretsAt},
 	"cors":              {listNotEmpty("origins"), anyOrigin, tokens("methods"), tokens("headers")},
 	"concurrency_limit": {intAtLeast("max", 1)},
 	"bandwidth_limit":   {intAtLeast("limit", 1024)},

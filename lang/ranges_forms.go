@@ -2,9 +2,11 @@ package lang
 
 import (
 	"net"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
@@ -18,6 +20,42 @@ func hostPort(name string) valueRule {
 			bag.Errorf(place(args[name], at), BadValue, "%s is not host:port", name)
 		}
 	}
+}
+
+// domainForm is a trust domain's (SPIFFE ID, section 2.1).
+var domainForm = regexp.MustCompile(`^[a-z0-9._-]{1,255}$`)
+
+func trustDomain(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if v := args["trust_domain"]; !domainForm.MatchString(v.Str) {
+		bag.Errorf(place(v, at), BadValue, "%q is not a trust domain", v.Str).
+			WithHint(`as in "cluster.local": lower-case letters, digits, ., - and _, at most 255`)
+	}
+}
+
+// longestSocket is what a Unix socket's address holds, its closing zero left out
+// (unix(7), sun_path).
+const longestSocket = 107
+
+// secretsAt: where an ADM finds its certificates; it has no directory of its own
+// that a relative path could start from.
+func secretsAt(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	directory, socket := args["certificates"], args["sds"]
+	if socket.Str != "" && !directory.At.IsZero() {
+		bag.Errorf(directory.At, BadValue, "mtls takes its certificates from a directory or from sds, not from both").
+			WithNote(socket.At, "sds is here")
+	}
+	if socket.Str != "" && (!isAbsolute(socket.Str) || len(socket.Str) > longestSocket) {
+		bag.Errorf(place(socket, at), BadValue, "sds is not the path of a Unix socket").
+			WithHint(`as in "/run/spire/agent.sock", with at most %d bytes`, longestSocket)
+	}
+	if socket.Str == "" && !isAbsolute(directory.Str) {
+		bag.Errorf(place(directory, at), BadValue, "certificates is not the path of a directory").
+			WithHint(`as in "/var/run/secrets/admc.dev/tls"`)
+	}
+}
+
+func isAbsolute(text string) bool {
+	return path.IsAbs(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // globalBudget: what a rate-limit service counts by, and what only a proxy knows.
