@@ -105,8 +105,10 @@ func (c *checker) open(p *policy) []matched {
 		return p.opened
 	}
 	live := map[int32]bool{}
-	for _, e := range p.live {
-		live[e.call] = true
+	if slices.ContainsFunc(p.calls, func(t *typedCall) bool { return t.act.decl.Name != allowAction }) {
+		for _, e := range p.live {
+			live[e.call] = true
+		}
 	}
 	for _, e := range c.refusable(p) {
 		live[e.call] = true

@@ -79,6 +79,7 @@ type doing struct {
 	// shifts: what the condition reads is written on this port, or differs at
 	// either side, so that it and another one are not asked about one value.
 	shifts bool
+	some   bool // only on chains that the policy's paths match; cond, if any, says which
 }
 
 type doingKey struct {
@@ -89,6 +90,8 @@ type doingKey struct {
 // counts says why a doing does not satisfy a rule; "" when it does.
 func (d doing) counts() string {
 	switch {
+	case d.some:
+		return "only where the chain of calls is as its path says"
 	case d.cond != nil:
 		return "only under the condition " + d.cond.Text
 	case d.by.ir.Sample < 1:
@@ -110,7 +113,7 @@ func (c *checker) doings(rules []*syntax.Require) map[doingKey][]doing {
 	done := map[doingKey][]doing{}
 	shifts := c.shiftingConditions()
 	for _, p := range c.policies {
-		c.judges(p, wanted, done)
+		c.judges(p, wanted, done, shifts)
 		for _, o := range p.obligations {
 			for _, t := range o.acts {
 				if !wanted[t.act.decl.Name] || t.act.decl.Name == allowAction {
@@ -118,7 +121,7 @@ func (c *checker) doings(rules []*syntax.Require) map[doingKey][]doing {
 				}
 				for i, n := range o.calls {
 					key := doingKey{n, t.act.decl.Name}
-					done[key] = append(done[key], doing{p, o.ir.Edges[i].Cond, t, shifts[o]})
+					done[key] = append(done[key], doing{by: p, cond: o.ir.Edges[i].Cond, call: t, shifts: shifts[o]})
 				}
 			}
 		}
@@ -174,15 +177,21 @@ func (c *checker) leaveNothingOut(all []doing) bool {
 }
 
 // judges adds the calls of a policy that allows: it judges every request on all
-// of them, also where its condition always holds and nothing is left to refuse.
-func (c *checker) judges(p *policy, wanted map[string]bool, done map[doingKey][]doing) {
+// of them that its paths are about, also where its condition always holds and
+// nothing is left to refuse.
+func (c *checker) judges(p *policy, wanted map[string]bool, done map[doingKey][]doing, shifts map[*obligation]bool) {
 	for _, t := range p.calls {
 		if t.act.decl.Name != allowAction || !wanted[allowAction] || p.bad {
 			continue
 		}
 		for _, e := range p.edges {
 			key := doingKey{e.call, allowAction}
-			done[key] = append(done[key], doing{by: p, call: t})
+			d := doing{by: p, call: t, some: e.mixed}
+			if e.mixed {
+				d.cond = c.guarded(p, e, nil)
+				d.shifts = slices.ContainsFunc(p.obligations, func(o *obligation) bool { return shifts[o] && slices.Contains(o.calls, e.call) })
+			}
+			done[key] = append(done[key], d)
 		}
 	}
 }
@@ -267,6 +276,8 @@ func (c *checker) nearest(name string, call int32, done map[doingKey][]doing) (d
 		if why := d.counts(); why != "" {
 			at := d.call.ir.At
 			switch {
+			case d.some:
+				at = d.by.pathAt()
 			case d.cond != nil:
 				at = d.by.where()
 			case d.by.sample != nil:
