@@ -137,7 +137,12 @@ func contradict(x, y outcome) bool {
 	if s == nil || y.operand() == nil || s.String() != y.operand().String() {
 		return false
 	}
-	if !x.is || !y.is || x.test.op != y.test.op {
+	switch {
+	case x.is && !y.is:
+		return implies(x.test, y.test) || outside(x, y)
+	case y.is && !x.is:
+		return implies(y.test, x.test) || outside(x, y)
+	case !x.is || x.test.op != y.test.op:
 		return outside(x, y)
 	}
 	p, q := x.test.args[1].val.str, y.test.args[1].val.str
@@ -148,6 +153,36 @@ func contradict(x, y outcome) bool {
 		return !strings.HasSuffix(p, q) && !strings.HasSuffix(q, p)
 	}
 	return outside(x, y)
+}
+
+// implies reports whether a text of which one test for a part holds passes another
+// such test of the same operand, too.
+func implies(a, b *term) bool {
+	p, ok := soughtText(a)
+	if !ok {
+		return false
+	}
+	q, ok := soughtText(b)
+	switch {
+	case !ok:
+		return false
+	case b.op == opContains:
+		return strings.Contains(p, q)
+	case a.op != b.op:
+		return false
+	case a.op == opStartsWith:
+		return strings.HasPrefix(p, q)
+	}
+	return strings.HasSuffix(p, q)
+}
+
+// soughtText is the constant for which a test looks in its operand.
+func soughtText(t *term) (text string, ok bool) {
+	switch t.op {
+	case opStartsWith, opEndsWith, opContains:
+		return t.args[1].val.str, t.args[1].op == opConst
+	}
+	return "", false
 }
 
 // operand is the one thing that a test compares with constants; nil when there
