@@ -186,7 +186,8 @@ func (f *frame) advance(t syntax.Token) {
 			f.colon = false
 		}
 	case "test", "action":
-		if t.First {
+		// A test may stand on one line.
+		if t.First || f.kind == "test" && (f.head == "" || t.Text == "expect" && !joined) {
 			f.head, f.colon = t.Text, false
 		}
 	case "call":
