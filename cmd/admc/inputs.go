@@ -97,6 +97,9 @@ func (f *inputFlags) load(args []string) (*inputs, error) {
 	if err := checkOptions(in.options); err != nil {
 		return nil, err
 	}
+	if in.timeout < 0 {
+		return nil, fmt.Errorf("--timeout: no time is %s long", in.timeout)
+	}
 	if in.options.Previous, err = f.previousFlags.read(in.out); err != nil {
 		return nil, err
 	}

@@ -92,6 +92,25 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestCalledWrongly: a limit or an assumption that means nothing is no limit and
+// no assumption.
+func TestCalledWrongly(t *testing.T) {
+	t.Chdir(filepath.Join("..", "..", "examples", "hotel-reservation"))
+	for _, test := range []struct{ args, want string }{
+		{"plan --timeout -1s", "no time is -1s long"},
+		{"plan --what-if adm:geo=never --what-if adm:geo=always", "something else is assumed of geo already"},
+	} {
+		status, stdout, stderr := admc(context.Background(), strings.Fields(test.args)...)
+		if status != exitUsage || stdout != "" || !strings.Contains(stderr, test.want) {
+			t.Errorf("%s: %d\n%s%s", test.args, status, stdout, stderr)
+		}
+	}
+	// The control: said twice, it is assumed once.
+	if status, stdout, stderr := admc(context.Background(), "plan", "--what-if", "adm:geo=always", "--what-if", "adm:geo=always"); status != 0 || !strings.Contains(stdout, "what if adm:geo=always:") {
+		t.Errorf("%d\n%s%s", status, stdout, stderr)
+	}
+}
+
 // TestProgressLine: each stage of a solve in words.
 func TestProgressLine(t *testing.T) {
 	for _, test := range []struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"admc.dev/admc/graph"
@@ -27,7 +28,13 @@ func parseAssumptions(list []string) (assumptions, error) {
 		}
 		switch choice := graph.ADMChoice(rest[i+1:]); choice {
 		case graph.ADMNever, graph.ADMAlways, graph.ADMAuto:
-			out = append(out, assumption{rest[:i], choice})
+			named := func(a assumption) bool { return a.service == rest[:i] }
+			switch j := slices.IndexFunc(out, named); {
+			case j < 0:
+				out = append(out, assumption{rest[:i], choice})
+			case out[j].choice != choice:
+				return nil, fmt.Errorf("--what-if %q: all hold together, and something else is assumed of %s already", text, rest[:i])
+			}
 		default:
 			return nil, fmt.Errorf("--what-if %q: a service has its ADM never, always or auto, not %q", text, rest[i+1:])
 		}
