@@ -107,6 +107,24 @@ func graphOf(t *testing.T, text string) *graph.Graph {
 	return loadGraph(t, name, y)
 }
 
+// TestLongHeaderValue writes header values of about the length that Envoy takes.
+func TestLongHeaderValue(t *testing.T) {
+	for _, c := range []struct {
+		value string
+		good  bool
+	}{
+		{strings.Repeat("x", 16384), true},
+		{strings.Repeat("x", 16385), false},
+		{"%" + strings.Repeat("x", 16382), true},
+		{"%" + strings.Repeat("x", 16383), false},
+	} {
+		_, bag := checkText(shop(t), `policy p { on frontend -> search  set_header("x-a", "`+c.value+`") }`)
+		if bag.HasErrors() == c.good {
+			t.Errorf("%d bytes from %q: errors: %v", len(c.value), c.value[:2], bag.HasErrors())
+		}
+	}
+}
+
 // TestErrors holds each file of testdata/errors to the expectations in it.
 func TestErrors(t *testing.T) {
 	files, _ := filepath.Glob("testdata/errors/*.adm")

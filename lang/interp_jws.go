@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
+	"strings"
 )
 
 // A jwk is one key of a JSON Web Key Set (RFC 7517, RFC 7518 section 6), as far
@@ -72,23 +73,77 @@ func (k jwk) verifies(alg string, signed, signature []byte) bool {
 	return false
 }
 
-func (k jwk) verifiesEC(alg string, digest, signature []byte) bool {
-	curve := map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}[alg]
+// usable reports a key that a proxy can verify with. One that is of no use is
+// passed over beside others; a set of only such keys Envoy refuses.
+func (k jwk) usable() bool {
+	switch k.Kty {
+	case "oct":
+		return len(decoded(k.K)) > 0 && (k.Alg == "" || strings.HasPrefix(k.Alg, "HS"))
+	case "RSA":
+		n, e := new(big.Int).SetBytes(decoded(k.N)), new(big.Int).SetBytes(decoded(k.E))
+		return n.BitLen() >= 512 && n.Bit(0) == 1 && e.BitLen() > 1 && e.BitLen() <= 33 && e.Bit(0) == 1 &&
+			(k.Alg == "" || strings.HasPrefix(k.Alg, "RS") || strings.HasPrefix(k.Alg, "PS"))
+	case "EC":
+		curve := k.curve()
+		return curve != nil && (k.Alg == "" || curves[k.Alg] == curve) && k.point(curve) != nil
+	case "OKP":
+		return k.Crv == "Ed25519" && len(decoded(k.X)) == ed25519.PublicKeySize && (k.Alg == "" || k.Alg == "EdDSA")
+	}
+	return false
+}
+
+var curves = map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}
+
+// curve of an EC key: as it says, else that of its algorithm, else P-256.
+func (k jwk) curve() elliptic.Curve {
+	switch {
+	case k.Crv == "" && k.Alg == "":
+		return elliptic.P256()
+	case k.Crv == "":
+		return curves[k.Alg]
+	}
+	for _, c := range curves {
+		if c.Params().Name == k.Crv {
+			return c
+		}
+	}
+	return nil
+}
+
+// point is the key; nil if it is none of the curve.
+func (k jwk) point(curve elliptic.Curve) *ecdsa.PublicKey {
 	size := (curve.Params().BitSize + 7) / 8
 	x, y := decoded(k.X), decoded(k.Y)
-	if k.Crv != curve.Params().Name || len(signature) != 2*size || len(x) != size || len(y) != size {
-		return false
+	if len(x) != size || len(y) != size {
+		return nil
 	}
 	key, err := ecdsa.ParseUncompressedPublicKey(curve, append(append([]byte{4}, x...), y...))
 	if err != nil {
+		return nil
+	}
+	return key
+}
+
+func (k jwk) verifiesEC(alg string, digest, signature []byte) bool {
+	curve := k.curve()
+	if curve == nil || curve != curves[alg] {
+		return false
+	}
+	size := (curve.Params().BitSize + 7) / 8
+	key := k.point(curve)
+	if key == nil || len(signature) != 2*size {
 		return false
 	}
 	return ecdsa.Verify(key, digest, new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:]))
 }
 
-// decoded is base64url without padding; nil for anything else.
+// decoded is base64url, with its padding or without; nil for anything else.
 func decoded(s string) []byte {
-	b, err := base64.RawURLEncoding.DecodeString(s)
+	encoding := base64.RawURLEncoding
+	if len(s)%4 == 0 {
+		encoding = base64.URLEncoding
+	}
+	b, err := encoding.DecodeString(s)
 	if err != nil {
 		return nil
 	}

@@ -126,3 +126,43 @@ test "t" { internet -> frontend GET "/"  expect pass }`, set))
 		}
 	}
 }
+
+// TestUsableKeys holds keys to what Envoy 1.40 was seen to take as the only ones of
+// a set.
+func TestUsableKeys(t *testing.T) {
+	const n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+	const x, y, o = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+	for _, c := range []struct {
+		key  jwk
+		want bool
+	}{
+		{jwk{}, false},
+		{jwk{Kty: "OCT", K: "c2VjcmV0"}, false},
+		{jwk{Kty: "oct"}, false},
+		{jwk{Kty: "oct", K: "c2VjcmV0"}, true},
+		{jwk{Kty: "oct", K: "c2VjcmV0cw=="}, true},
+		{jwk{Kty: "oct", K: "c2VjcmV0", Alg: "HS256"}, true},
+		{jwk{Kty: "oct", K: "c2VjcmV0", Alg: "RS256"}, false},
+		{jwk{Kty: "RSA", N: n, E: "AQAB"}, true},
+		{jwk{Kty: "RSA", N: n, E: "AQAB="}, false},
+		{jwk{Kty: "RSA", N: n, E: "AA"}, false},
+		{jwk{Kty: "RSA", N: n}, false},
+		{jwk{Kty: "RSA", N: "AQAB", E: "AQAB"}, false},
+		{jwk{Kty: "RSA", N: n, E: "AQAB", Alg: "PS512"}, true},
+		{jwk{Kty: "RSA", N: n, E: "AQAB", Alg: "HS256"}, false},
+		{jwk{Kty: "EC", Crv: "P-256", X: x, Y: y}, true},
+		{jwk{Kty: "EC", X: x, Y: y}, true},
+		{jwk{Kty: "EC", Alg: "ES256", X: x, Y: y}, true},
+		{jwk{Kty: "EC", Crv: "P-256", Alg: "ES384", X: x, Y: y}, false},
+		{jwk{Kty: "EC", Crv: "P-256", X: x, Y: x}, false},
+		{jwk{Kty: "EC", Crv: "secp256k1", X: x, Y: y}, false},
+		{jwk{Kty: "OKP", Crv: "Ed25519", X: o}, true},
+		{jwk{Kty: "OKP", Crv: "Ed448", X: o}, false},
+		{jwk{Kty: "OKP", Crv: "Ed25519", X: "AQAB"}, false},
+		{jwk{Kty: "OKP", Crv: "Ed25519", Alg: "ES256", X: o}, false},
+	} {
+		if got := c.key.usable(); got != c.want {
+			t.Errorf("%+v: got %v, want %v", c.key, got, c.want)
+		}
+	}
+}

@@ -50,7 +50,7 @@ var valueRules = map[string][]valueRule{
 	"outlier_detection": {intAtLeast("errors", 1), durationPositive("interval"), durationPositive("eject")},
 	"metric":            {metricName},
 	"trace":             {shareAboveZero("share"), hostPort("collector")},
-	"tag":               {notEmpty("name")},
+	"tag":               {notEmpty("name"), notEmpty("value")},
 }
 
 // place is where a value is written, else the call.
@@ -151,13 +151,21 @@ func keySet(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		return
 	}
 	var set struct {
-		Keys []map[string]any `json:"keys"`
+		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal([]byte(text), &set); err != nil {
 		bag.Errorf(args["jwks"].At, BadValue, "jwks is not JSON: %v", err)
 	} else if len(set.Keys) == 0 {
 		bag.Errorf(args["jwks"].At, BadValue, "jwks has no keys").WithHint(`a JSON Web Key Set is {"keys": [{"kty": …}]} (RFC 7517)`)
+	} else if !slices.ContainsFunc(set.Keys, usableKey) {
+		bag.Errorf(args["jwks"].At, BadValue, "jwks has no key that a token could be verified with").
+			WithHint("kty is oct, RSA, EC (P-256, P-384, P-521) or OKP (Ed25519), the numbers are base64url, and alg, if there, fits (RFC 7518)")
 	}
+}
+
+func usableKey(text json.RawMessage) bool {
+	var k jwk
+	return json.Unmarshal(text, &k) == nil && k.usable()
 }
 
 func keyURL(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
@@ -166,7 +174,7 @@ func keyURL(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		return
 	}
 	u, err := url.Parse(text)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" {
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.Port() != "" && !isPort(u.Port()) {
 		bag.Errorf(args["jwks_uri"].At, BadValue, "jwks_uri is not an http or https URL")
 	}
 }
@@ -301,4 +309,11 @@ func changedValue(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 			return
 		}
 	}
+	if len(v.Str)+strings.Count(v.Str, "%") > longestValue {
+		bag.Errorf(place(v, at), BadValue, "a header's value can't be longer than %d bytes here, with each %% counted twice", longestValue)
+	}
 }
+
+// longestValue is what Envoy takes in a configuration (core.v3.HeaderValue), where
+// a %% stands for each %.
+const longestValue = 16384

@@ -14,12 +14,16 @@ import (
 
 func hostPort(name string) valueRule {
 	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
-		host, port, err := net.SplitHostPort(args[name].Str)
-		n, bad := strconv.Atoi(port)
-		if err != nil || bad != nil || host == "" || n < 1 || n > 65535 {
+		_, port, err := net.SplitHostPort(args[name].Str)
+		if err != nil || !isPort(port) || !hostText.MatchString(args[name].Str) {
 			bag.Errorf(place(args[name], at), BadValue, "%s is not host:port", name)
 		}
 	}
+}
+
+func isPort(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n >= 1 && n <= 65535
 }
 
 // domainForm is a trust domain's (SPIFFE ID, section 2.1).
@@ -162,7 +166,7 @@ func anyOrigin(args map[string]ir.Value, _ diag.Span, bag *diag.Bag) {
 	}
 }
 
-var originForm = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://[^/?#]+$`)
+var originForm = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://[^/?#*\s]+$`)
 
 func redirectStatus(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	switch v := args["status"]; v.Int {
