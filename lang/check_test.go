@@ -107,8 +107,18 @@ func graphOf(t *testing.T, text string) *graph.Graph {
 	return loadGraph(t, name, y)
 }
 
-// TestLongHeaderValue writes header values of about the length that Envoy takes.
-func TestLongHeaderValue(t *testing.T) {
+// TestLongHeaders writes headers of about the length that Envoy takes.
+func TestLongHeaders(t *testing.T) {
+	long := strings.Repeat("x", 4096)
+	for call, good := range map[string]bool{
+		`set_header("` + long + `", "1")`: true, `set_header("x` + long + `", "1")`: false,
+		`remove_header("x` + long + `")`: false, `append_header("x` + long + `", "1")`: false,
+		`redirect(path: "/` + long[1:] + `")`: true, `redirect(path: "/` + long + `")`: false, `redirect(host: "x` + long + `")`: false,
+	} {
+		if _, bag := checkText(shop(t), "policy p { on frontend -> recommendation  "+call+" }"); bag.HasErrors() == good {
+			t.Errorf("%s… of %d bytes: errors: %v", call[:20], len(call), !good)
+		}
+	}
 	for _, c := range []struct {
 		value string
 		good  bool

@@ -30,9 +30,9 @@ var valueRules = map[string][]valueRule{
 	"route":           {versionName},
 	"split":           {versionShares},
 	"fault":           {abortStatus, shareAboveZero("share"), delayOrAbort},
-	"set_header":      {changedHeader, changedValue},
-	"append_header":   {changedHeader, changedValue},
-	"remove_header":   {changedHeader},
+	"set_header":      {changedHeader, shorter("name"), changedValue},
+	"append_header":   {changedHeader, shorter("name"), changedValue},
+	"remove_header":   {changedHeader, shorter("name")},
 
 	"ext_authz":         {hostPort("address"), durationPositive("timeout")},
 	"mtls":              {trustDomain, secretsAt},
@@ -41,7 +41,7 @@ var valueRules = map[string][]valueRule{
 	"bandwidth_limit":   {intAtLeast("limit", 1024)},
 	"max_body":          {intAtLeast("size", 1)},
 	"rewrite":           {oneGiven("rewrite", "prefix", "host"), prefixForm, hostForm},
-	"redirect":          {oneGiven("redirect", "host", "path"), redirectStatus, hostForm, locationPath},
+	"redirect":          {oneGiven("redirect", "host", "path"), redirectStatus, hostForm, locationPath, shorter("host", "path")},
 	"respond":           {intBetween("status", 200, 599)},
 	"compress":          {listNotEmpty("types"), mediaTypes},
 	"mirror":            {versionName, shareAboveZero("share")},
@@ -174,7 +174,7 @@ func keyURL(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		return
 	}
 	u, err := url.Parse(text)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.Port() != "" && !isPort(u.Port()) {
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.Port() != "" && !isPort(u.Port()) || !isVisible(text) {
 		bag.Errorf(args["jwks_uri"].At, BadValue, "jwks_uri is not an http or https URL")
 	}
 }

@@ -115,9 +115,27 @@ func prefixForm(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	}
 }
 
+// shorter: what becomes a header, or part of one, fits into one that Envoy takes
+// (longestValue), escapes and what stands beside it included.
+func shorter(names ...string) valueRule {
+	const most = longestValue / 4
+	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		for _, n := range names {
+			if v := args[n]; len(v.Str) > most {
+				bag.Errorf(place(v, at), BadValue, "%s can't be longer than %d bytes", n, most)
+			}
+		}
+	}
+}
+
+// isVisible reports ASCII without spaces and controls.
+func isVisible(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
 // isPath reports whether text can stand in a request's path, query included.
 func isPath(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' })
+	return isVisible(text) && !strings.Contains(text, "#")
 }
 
 var hostText = regexp.MustCompile(`^([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]+)?$`)
@@ -130,7 +148,7 @@ func hostForm(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 }
 
 func locationPath(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
-	if v := args["path"]; v.Str != "" && (!strings.HasPrefix(v.Str, "/") || strings.ContainsFunc(v.Str, func(r rune) bool { return r <= ' ' || r >= 0x7f })) {
+	if v := args["path"]; v.Str != "" && (!strings.HasPrefix(v.Str, "/") || !isVisible(v.Str)) {
 		bag.Errorf(place(v, at), BadValue, "%q is not a path", v.Str).WithHint("a path begins with / and has %%-escapes for what is not plain ASCII")
 	}
 }
