@@ -231,6 +231,33 @@ func TestCapacityConflictText(t *testing.T) {
 	}
 }
 
+// TestCapacityConflictBeside: pins that contradict elsewhere hide no capacity
+// that can't be kept, and none is reported because of what is pinned in vain.
+func TestCapacityConflictBeside(t *testing.T) {
+	town := newTown()
+	town.service("never").ADM = graph.ADMNever
+	for _, name := range []string{"r", "s", "never"} {
+		town.service(name).Capacity = graph.Decimal{Set: true, Units: 50, Scale: 3, At: town.here()}
+	}
+	loaded := func(policy, receiver string, side ir.Side, rate int64) *ir.Obligation {
+		o := town.obligation(policy, receiver, 80, side, "a")
+		o.Actions = []*ir.Action{{Decl: &ir.ActionDecl{Name: "x", Cost: 50}}}
+		o.Edges[0].Call = &graph.Call{From: o.Edges[0].Sender, To: o.Receiver, Port: 80, RPS: graph.Decimal{Set: true, Units: rate}, At: town.here()}
+		return o
+	}
+	loaded("pinned", "never", ir.Ingress, 300)
+	loaded("heavy", "r", ir.Ingress, 300)
+	town.same(loaded("vain", "s", ir.Ingress, 300), loaded("other", "s", ir.Egress, 1))
+	var bag diag.Bag
+	if pl, err := Place(t.Context(), town.sorted().prog, town.g, Options{}, &bag); pl != nil || err != nil {
+		t.Fatal(pl, err)
+	}
+	got := messages(&bag)
+	if !strings.Contains(got, "pinned can't be enforced") || !strings.Contains(got, "vain can't be at egress") || !strings.Contains(got, "the capacity of r can't be kept") || strings.Count(got, "can't be kept") != 1 {
+		t.Error(got)
+	}
+}
+
 // TestUnrated: a call without a rate is an error where a capacity has to be kept,
 // and nowhere else.
 func TestUnrated(t *testing.T) {

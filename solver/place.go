@@ -90,6 +90,9 @@ func Solve(ctx context.Context, p *Problem, o Options, bag *diag.Bag) (*Placemen
 	c := closePins(p)
 	if len(c.conflicts) > 0 {
 		explainConflicts(c, bag)
+		if err := c.explainBeside(ctx, bag); err != nil {
+			return nil, &Stopped{Cause: err}
+		}
 		return nil, nil
 	}
 	if c.unrated(bag) {
