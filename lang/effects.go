@@ -33,7 +33,9 @@ type effectKind struct {
 	ends     bool
 	answer   int32 // what it answers: one action with its arguments; -1: several
 	state    bool
-	response bool    // touches the response
+	response bool // touches the response
+	observes bool
+	copies   bool    // makes copies of requests
 	single   []int32 // actions of which only one can hold
 	front    bool    // has to do with a wrapper by hand: a class of its own
 }
@@ -43,6 +45,8 @@ type effectKind struct {
 func (k *effectKind) meet(l *effectKind) bool {
 	switch {
 	case k.front || l.front:
+		return true
+	case k.copies && (l.state || l.observes), l.copies && (k.state || k.observes):
 		return true
 	case k.ends && (l.state || l.response), l.ends && (k.state || k.response):
 		return true
@@ -161,6 +165,8 @@ func (e *effects) kindOf(o *obligation, front bool) *effectKind {
 			k.ends = true
 		}
 		k.state = k.state || d.State != ""
+		k.observes = k.observes || d.Phase == ir.Observe
+		k.copies = k.copies || touches(copied, t.writes)
 		k.response = k.response || touches("response", t.reads) || touches("response", t.writes)
 		if d.Single {
 			k.single = append(k.single, e.number("single "+d.Name))
@@ -203,12 +209,16 @@ func influenceOf(x, y *effectClass) influence {
 	for i, a := range x.of.acts {
 		for k, b := range y.of.acts {
 			f.always = f.always || clashing(a, b) != ""
-			if a.act.decl.Wraps || b.act.decl.Wraps || x.of.ir.Both || y.of.ir.Both {
+			if x.of.ir.Both || y.of.ir.Both {
 				continue
 			}
 			r, p, q := &relation{}, effect{a, x.of}, effect{b, y.of}
-			r.order(p, q, forbid{a: i, b: k})
-			r.order(q, p, forbid{a: i, b: k, turned: true})
+			if a.act.decl.Wraps || b.act.decl.Wraps {
+				r.watch(p, q, forbid{a: i, b: k})
+			} else {
+				r.order(p, q, forbid{a: i, b: k})
+				r.order(q, p, forbid{a: i, b: k, turned: true})
+			}
 			for _, g := range r.forbid {
 				f.xFirst = f.xFirst || g.xSide == ir.Ingress
 				f.yFirst = f.yFirst || g.xSide == ir.Egress

@@ -262,6 +262,9 @@ func (j *joiner) forbids(x, y *obligation, r *relation) {
 		if x.ir.May&f.xSide == 0 || y.ir.May&f.ySide == 0 {
 			continue
 		}
+		if f.why.kind >= takenForReceivers && (x.ir.May == ir.Ingress || y.ir.May == ir.Ingress) {
+			continue // what is only at the receiver's side acts on all that comes there
+		}
 		xPin, yPin := x.policy.pins.side(), y.policy.pins.side()
 		if xPin != nil && yPin != nil {
 			j.against(x, y, f)

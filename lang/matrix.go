@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -65,11 +66,15 @@ func meet(a, b sampleCall) meeting {
 		m.mark = "="
 	case a.call.act.decl.Wraps || b.call.act.decl.Wraps:
 		m.mark = "w"
+		r := &relation{}
+		if r.watch(p, q, forbid{}); len(r.forbid) > 0 {
+			m.response = r.forbid[0].text(&obligation{policy: p.o.policy, acts: []*typedCall{a.call}}, &obligation{policy: q.o.policy, acts: []*typedCall{b.call}})
+		}
 	default:
 		if a.name == b.name {
 			q.typedCall = otherwise(b.call)
 		}
-		m.request = requestOrder(p, q).text(p, q)
+		m.request = cmp.Or(requestOrder(p, q).text(p, q), copySeen(p, q).text(p, q), copySeen(q, p).text(q, p))
 		for _, why := range []string{answerSeen(p, q).text(p, q), answerSeen(q, p).text(q, p), responseOrder(p, q).text(p, q)} {
 			if m.response == "" {
 				m.response = why

@@ -55,10 +55,14 @@ func relate(x, y *obligation) *relation {
 			if !x.ir.Both && !y.ir.Both && r.same == nil {
 				r.same = sameProxy(effect{a, x}, effect{b, y})
 			}
-			if a.act.decl.Wraps || b.act.decl.Wraps || x.ir.Both || y.ir.Both {
+			if x.ir.Both || y.ir.Both {
 				continue
 			}
 			p, q := effect{a, x}, effect{b, y}
+			if a.act.decl.Wraps || b.act.decl.Wraps {
+				r.watch(p, q, forbid{a: i, b: k})
+				continue
+			}
 			if a.ir.Rank < b.ir.Rank {
 				r.order(p, q, forbid{a: i, b: k})
 			} else {
@@ -102,8 +106,8 @@ func (e effect) reading() []string {
 }
 
 // order adds what p before q forbids; of is turned where p is y's. A request
-// meets the caller's egress, then the receiver's ingress; a response the other
-// way.
+// meets the caller's egress, then the receiver's ingress. A response goes the other
+// way, through q and then p, and what observes it comes last.
 func (r *relation) order(p, q effect, of forbid) {
 	add := func(pSide, qSide ir.Side, why reason, fromQ bool) {
 		if why == commutes {
@@ -123,8 +127,52 @@ func (r *relation) order(p, q effect, of forbid) {
 	add(ir.Ingress, ir.Egress, requestOrder(p, q), false)
 	add(ir.Egress, ir.Ingress, answerSeen(p, q), false)
 	add(ir.Ingress, ir.Egress, answerSeen(q, p), true)
-	add(ir.Egress, ir.Ingress, responseOrder(p, q), false)
+	add(ir.Ingress, ir.Egress, copySeen(p, q), false)
+	add(ir.Egress, ir.Ingress, copySeen(q, p), true)
+	if q.observes() && !p.observes() {
+		add(ir.Egress, ir.Ingress, responseOrder(p, q), false)
+	} else {
+		add(ir.Ingress, ir.Egress, responseOrder(p, q), false)
+	}
 }
+
+// watch keeps an error that p or q answers with from a wrapper that looks at the
+// receiver's: answered at the receiver's side it would be one of them.
+func (r *relation) watch(p, q effect, of forbid) {
+	of.why = reason{kind: takenForReceivers}
+	switch {
+	case p.answersError() && q.watches():
+		of.xSide, of.ySide = ir.Ingress, ir.Egress
+	case q.answersError() && p.watches():
+		of.xSide, of.ySide, of.turned = ir.Egress, ir.Ingress, true
+	default:
+		return
+	}
+	r.forbid = append(r.forbid, of)
+}
+
+func (e effect) watches() bool { return e.act.decl.Wraps && touches("response", e.reads) }
+
+// answersError: what it ends a request with may be a 5xx, as far as its arguments
+// say.
+func (e effect) answersError() bool {
+	d := e.act.decl
+	if !d.Ends || d.Wraps {
+		return false
+	}
+	for _, name := range []string{"status", "abort"} {
+		if v, ok := e.ir.Args[name]; ok {
+			return v.Int >= 500 || slices.Contains(codesOfErrors, e.ir.Args["code"].Str)
+		}
+	}
+	return d.User || d.Name == "concurrency_limit"
+}
+
+// codesOfErrors are the gRPC codes that stand for a 5xx.
+var codesOfErrors = []string{"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
+
+// observes: it looks at the answer after all that change it, whatever its rank.
+func (e effect) observes() bool { return e.act.decl.Phase == ir.Observe }
 
 // A reason says why an action p and an action q, p before q, do not commute. The
 // zero reason is that they do.
@@ -142,6 +190,8 @@ const (
 	countsUnanswered
 	otherAnswer
 	seesAnswer
+	takenForReceivers
+	seesCopy
 )
 
 var commutes reason
@@ -158,6 +208,10 @@ func (w reason) text(p, q effect) string {
 		return p.String() + " comes before " + q.String() + ", and they answer differently"
 	case seesAnswer:
 		return p.String() + " may answer, and " + q.String() + " acts on every answer"
+	case seesCopy:
+		return p.String() + " is about requests, and not about the copies that " + q.String() + " makes"
+	case takenForReceivers:
+		return "an error that " + p.String() + " answers with is none of the receiver's, at which " + q.String() + " looks"
 	}
 	return ""
 }
@@ -211,6 +265,18 @@ func answerSeen(p, q effect) reason {
 	}
 	return commutes
 }
+
+// copySeen says why p may not be at the receiver's side of what q copies there: it
+// would count or note the copy too.
+func copySeen(p, q effect) reason {
+	if d := p.act.decl; (d.State != "" || d.Phase == ir.Observe) && touches(copied, q.writes) {
+		return reason{kind: seesCopy}
+	}
+	return commutes
+}
+
+// copied is the part that an action writes which makes copies of a request.
+const copied = "upstream.mirror"
 
 // responseOrder says why p and q do not commute on the response.
 func responseOrder(p, q effect) reason {

@@ -23,6 +23,15 @@ func maxBodyHTTP(h *httpChain, c *call) {
 	}
 	h.bodies = true
 	h.add(c, onlyIf(notUpgraded(), c.name, &bufferv3.Buffer{MaxRequestBytes: u32(uint32(c.num("size")))}))
+	if !h.mapped["too long"] {
+		h.mapped["too long"] = true // both filters say it in the buffer's words
+		h.replies = append(h.replies, &hcmv3.ResponseMapper{
+			Filter: celLogFilter(`response.code_details == "request_payload_too_large"`), BodyFormatOverride: format("Payload Too Large"),
+		})
+	}
+	// The buffer doesn't look at what a filter before it held back and passes on in one
+	// piece (ext_authz, bandwidth_limit).
+	h.addAs(c, c.name+"/length", onlyIf(notUpgraded(), c.name+"/length", &sizev3.BodySizeLimit{MaxRequestBytes: wrapperspb.UInt64(uint64(c.num("size")))}))
 }
 
 // lengthWritten: a body that has been kept has a length, and nobody waits to be
