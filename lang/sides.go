@@ -263,8 +263,8 @@ func (v *verdicts) reportStuck(s *stuckAt) {
 		d.WithHint("a client could write what the path is decided by, and services that share its port carry it: give externals a port of their own, or `identity` what tells those services")
 		return
 	}
-	for _, rule := range []string{ruleAnnotation, ruleStrict, ruleAction, ruleState, ruleIdentity, ruleAttribute, ruleExternal} {
-		if hint := wayOut(o, rule); hint != "" {
+	for _, rule := range []string{ruleAnnotation, ruleStrict, ruleAction, ruleState, ruleIdentity, ruleAttribute, ruleSelf, ruleExternal} {
+		if hint := v.wayOut(o, rule); hint != "" {
 			d.WithHint("%s", hint)
 		}
 	}
@@ -272,7 +272,7 @@ func (v *verdicts) reportStuck(s *stuckAt) {
 
 // wayOut says how to lift a rule, if lifting it alone gives the obligation a
 // side.
-func wayOut(o *ir.Obligation, rule string) string {
+func (v *verdicts) wayOut(o *ir.Obligation, rule string) string {
 	may, used := ir.Ingress|ir.Egress, false
 	var texts []string
 	for _, r := range o.Reasons {
@@ -283,7 +283,7 @@ func wayOut(o *ir.Obligation, rule string) string {
 			may &^= r.Excludes
 		}
 	}
-	if !used || may == 0 {
+	if may &^= neverAt(o); !used || may == 0 {
 		return ""
 	}
 	switch rule {
@@ -300,11 +300,38 @@ func wayOut(o *ir.Obligation, rule string) string {
 	case ruleAttribute:
 		return "leave the attribute out of the condition"
 	case ruleSelf:
-		return "name the service's calls to itself in a policy of their own"
+		if v.others(func(call *graph.Call) bool { return call.From == call.To }) {
+			return "name the service's calls to itself in a policy of their own"
+		}
 	case ruleExternal:
-		return "name the calls from and to externals in a policy of their own"
+		if v.others(func(call *graph.Call) bool { return external(call.From) || external(call.To) }) {
+			return "name the calls from and to externals in a policy of their own"
+		}
 	}
 	return ""
+}
+
+// others reports whether the policy is about calls beside those of a kind.
+func (v *verdicts) others(kind func(*graph.Call) bool) bool {
+	return slices.ContainsFunc(v.p.live, func(e liveEdge) bool { return !kind(v.c.g.Calls[e.call]) })
+}
+
+func external(n graph.Node) bool { _, out := n.(*graph.External); return out }
+
+// neverAt gives the sides at which the graph has no place for an ADM, whatever the
+// program says.
+func neverAt(o *ir.Obligation) (sides ir.Side) {
+	never := func(n graph.Node) bool {
+		s, inside := n.(*graph.Service)
+		return inside && s.ADM == graph.ADMNever
+	}
+	if never(o.Receiver) {
+		sides |= ir.Ingress
+	}
+	if slices.ContainsFunc(o.Edges, func(e *ir.Edge) bool { return never(e.Sender) }) {
+		sides |= ir.Egress
+	}
+	return sides
 }
 
 // versions: an action that chooses a version needs the receiver to have it.

@@ -211,6 +211,45 @@ func TestExcludesIsTrue(t *testing.T) {
 	}
 }
 
+// TestWaysOut: a hint is one only if following it gives the policy a side.
+func TestWaysOut(t *testing.T) {
+	g := loadGraph(t, "graph.yaml", []byte(`apiVersion: admc.dev/v1alpha1
+kind: ServiceGraph
+metadata: {name: g, namespace: g}
+services:
+  web: {ports: [{port: 80, protocol: http}]}
+  cart: {ports: [{port: 80, protocol: http}]}
+  door: {ports: [{port: 80, protocol: http}]}
+  cron: {adm: never}
+  node: {adm: never, ports: [{port: 80, protocol: http}]}
+externals:
+  net: {}
+  pay: {host: pay.example.com, port: 443, protocol: tls}
+calls:
+  - {from: net, to: [web, door, node]}
+  - {from: web, to: [web, cart, node, pay]}
+  - {from: cart, to: web}
+  - {from: cron, to: cart}
+`))
+	const alike, own = "let the policy treat", "in a policy of their own"
+	for _, c := range []struct{ text, has, not string }{
+		{"@ingress policy p { on web -> cart  timeout(1s) }", "without @ingress it could be enforced at egress", own},
+		{"@ingress policy p { on cron -> cart  timeout(1s) }", "", "without @ingress"},
+		{"@ingress policy p { on web -> web  deny() }", "without @ingress it could be enforced at egress", own},
+		{"@ingress policy p { on net -> web, * -> web  deny() }", "name the service's calls to itself in a policy of their own", "externals"},
+		{"@strict policy p { on web -> pay  deny() }", "without @strict it could be enforced at egress", own},
+		{"@strict policy p { on web -> pay, web -> cart  deny() }", "name the calls from and to externals in a policy of their own", ""},
+		{"@egress policy p { on net -> door  deny() }", "without @egress it could be enforced at ingress", own},
+		{"policy p { on net -> node  deny() }", "", alike},
+	} {
+		_, bag := checkText(g, c.text)
+		text := textOf(bag.All())
+		if !strings.Contains(text, "error[no-side]") || !strings.Contains(text, c.has) || c.not != "" && strings.Contains(text, c.not) {
+			t.Errorf("want %q, and not %q:\n%s", c.has, c.not, text)
+		}
+	}
+}
+
 // TestSidesAreDerivedFromReasons: what an obligation may be is what its reasons
 // leave, in every listing.
 func TestSidesAreDerivedFromReasons(t *testing.T) {
