@@ -107,6 +107,28 @@ func graphOf(t *testing.T, text string) *graph.Graph {
 	return loadGraph(t, name, y)
 }
 
+// TestNearWords: what is suggested is near, and no mistake in its turn.
+func TestNearWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"action a() { phase quota  on htp : either }":   "[http]",
+		"action a() { phase quota  on redis : either }": "[tcp]",
+		"action a() { phase quota  on soap : either }":  "[]",
+		"let aa = geo\nlet b = $a":                      "[aa]",
+		"let a = $aa":                                   "[]",
+	} {
+		_, bag := checkText(shop(t), text)
+		edits := []string{}
+		for _, d := range bag.All() {
+			for _, f := range d.Fixes {
+				edits = append(edits, f.Replace)
+			}
+		}
+		if got := fmt.Sprint(edits); got != want {
+			t.Errorf("%s: edits %s, want %s", text, got, want)
+		}
+	}
+}
+
 // TestLongHeaders writes headers of about the length that Envoy takes.
 func TestLongHeaders(t *testing.T) {
 	long := strings.Repeat("x", 4096)

@@ -161,19 +161,34 @@ func (c *declarer) sides(f *syntax.Fact) {
 	if side == ir.BothEnds && c.decl.User {
 		c.wrong(f.Side.At, "%s can't need both ends: such an action has two halves, and `envoy` gives one filter", c.decl.Name).
 			WithHint("either, ingress or egress")
-		return
 	}
 	for _, w := range f.Words {
 		p := graph.Plane(w.Name)
 		switch _, twice := c.decl.Sides[p]; {
 		case !slices.Contains(Planes(), p):
-			c.wrong(w.At, "an action is declared for http, grpc or tcp, not for %s", w.Name).
-				WithHint("tcp stands for every protocol that is forwarded as a stream of bytes").WithFix(w.At, "tcp")
+			c.noPlane(w)
 		case twice:
 			c.wrong(w.At, "the side on %s is said twice", p)
 		default:
 			c.decl.Sides[p] = side
 		}
+	}
+}
+
+// noPlane reports a word that is no plane: a protocol that tcp stands for, or no
+// protocol at all.
+func (c *declarer) noPlane(w syntax.Ident) {
+	d := c.wrong(w.At, "an action is declared for http, grpc or tcp, not for %s", w.Name)
+	if slices.Contains(graph.Protocols(), w.Name) {
+		d.WithHint("tcp stands for every protocol that is forwarded as a stream of bytes").WithFix(w.At, "tcp")
+		return
+	}
+	var names []string
+	for _, p := range Planes() {
+		names = append(names, string(p))
+	}
+	if near := diag.Suggest(w.Name, names); near != "" {
+		d.WithHint("did you mean %s?", near).WithFix(w.At, near)
 	}
 }
 

@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"slices"
 	"strings"
 
 	"admc.dev/admc/lang/diag"
@@ -31,7 +32,8 @@ func (c *checker) find(name syntax.Ident) *let {
 	l := c.lets[name.Name]
 	if l == nil {
 		d := c.bag.Errorf(name.At, UnknownLet, "there is no let %q", name.Name)
-		if near := diag.Suggest(name.Name, c.letNames); near != "" {
+		underWay := func(n string) bool { return c.lets[n].state == underway }
+		if near := diag.Suggest(name.Name, slices.DeleteFunc(slices.Clone(c.letNames), underWay)); near != "" {
 			d.WithHint("did you mean $%s?", near).WithFix(name.At, near)
 		}
 		return nil

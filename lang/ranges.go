@@ -217,9 +217,8 @@ func isVersion(s string) bool {
 // actsOn says on which planes an argument, or a word in it, means anything.
 // What is not here means something on every plane of its action.
 var actsOn = map[string]map[string][]graph.Plane{
-	"deny":       {"status": {graph.HTTP}, "body": {graph.HTTP, graph.GRPC}, "code": {graph.GRPC}},
-	"rate_limit": {"global": {graph.HTTP, graph.GRPC}, "address": {graph.HTTP, graph.GRPC}},
-	"retry":      {"cancelled": {graph.GRPC}, "deadline-exceeded": {graph.GRPC}, "internal": {graph.GRPC}, "resource-exhausted": {graph.GRPC}},
+	"deny":  {"status": {graph.HTTP}, "body": {graph.HTTP, graph.GRPC}, "code": {graph.GRPC}},
+	"retry": {"cancelled": {graph.GRPC}, "deadline-exceeded": {graph.GRPC}, "internal": {graph.GRPC}, "resource-exhausted": {graph.GRPC}},
 }
 
 // unusedArguments warns of what is written and means nothing on any edge.
