@@ -131,9 +131,11 @@ func (c *checker) declare(files []*syntax.File) {
 					c.twice("policy", d.Name, first.Name)
 					continue
 				}
+				c.fits(d.Name)
 				policies[d.Name.Name] = d
 				c.policies = append(c.policies, newPolicy(d))
 			case *syntax.Action:
+				c.fits(d.Name)
 				c.declared[d.Name.Name] = true
 			case *syntax.Require:
 				if first := requires[d.Name.Name]; first != nil {
@@ -148,6 +150,17 @@ func (c *checker) declare(files []*syntax.File) {
 		}
 	}
 	slices.SortFunc(c.policies, func(p, q *policy) int { return strings.Compare(p.ir.Name, q.ir.Name) })
+}
+
+// longestName is that of a Kubernetes object. A key of an emitted YAML file, which
+// can hold the names of a policy and of an action, has at most 1024 bytes.
+const longestName = 253
+
+// fits refuses a name that is too long for the files in which it is emitted.
+func (c *checker) fits(name syntax.Ident) {
+	if len(name.Name) > longestName {
+		c.bag.Errorf(name.At, BadValue, "a name can't be longer than %d bytes, and this one has %d", longestName, len(name.Name))
+	}
 }
 
 func (c *checker) twice(kind string, again, first syntax.Ident) {

@@ -107,6 +107,21 @@ func graphOf(t *testing.T, text string) *graph.Graph {
 	return loadGraph(t, name, y)
 }
 
+// TestLongNames: what becomes part of a key in an emitted file fits there.
+func TestLongNames(t *testing.T) {
+	for n, good := range map[int]bool{253: true, 254: false} {
+		name := strings.Repeat("p", n)
+		for _, text := range []string{
+			"policy " + name + " { on search -> geo  deny() }",
+			"action " + name + "() { phase quota  on http, grpc : either }  policy p { on search -> geo  " + name + "() }",
+		} {
+			if _, bag := checkText(shop(t), text); bag.HasErrors() == good {
+				t.Errorf("%.8s, %d bytes: errors: %v", text, n, !good)
+			}
+		}
+	}
+}
+
 // TestNearWords: what is suggested is near, and no mistake in its turn.
 func TestNearWords(t *testing.T) {
 	for text, want := range map[string]string{
