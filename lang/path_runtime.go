@@ -105,9 +105,15 @@ func (c *checker) open(p *policy) []matched {
 		return p.opened
 	}
 	live := map[int32]bool{}
-	if slices.ContainsFunc(p.calls, func(t *typedCall) bool { return t.act.decl.Name != allowAction }) {
+	for _, t := range p.calls {
+		if t.act.decl.Name == allowAction {
+			continue
+		}
+		taken := c.takenWhole(p, t)
 		for _, e := range p.live {
-			live[e.call] = true
+			if e.mixed && !taken[e.call] {
+				live[e.call] = true
+			}
 		}
 	}
 	for _, e := range c.refusable(p) {

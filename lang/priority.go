@@ -49,6 +49,46 @@ func (c *checker) giveWay() {
 	}
 }
 
+// takenWhole gives calls on all requests of which an action gives way, as is plain
+// before conditions on chains are known: to one that acts on all of them, and
+// gives way to nobody.
+func (c *checker) takenWhole(p *policy, t *typedCall) map[int32]bool {
+	out := map[int32]bool{}
+	for _, w := range c.winners(p, t) {
+		if len(c.winners(w.by, w.call)) > 0 {
+			continue
+		}
+		for _, e := range w.by.live {
+			if e.cond == nil && !e.mixed {
+				out[e.call] = true
+			}
+		}
+	}
+	return out
+}
+
+// A winner is an action to which another gives way.
+type winner struct {
+	by   *policy
+	call *typedCall
+}
+
+// winners of an action of a policy, on whatever calls.
+func (c *checker) winners(p *policy, t *typedCall) []winner {
+	var out []winner
+	for _, q := range c.policies {
+		if q.bad || q.priority <= p.priority || q.ir.Sample < 1 {
+			continue // a draw can't be subtracted: the conflict stays one
+		}
+		for _, u := range q.calls {
+			if clashing(t, u) != "" {
+				out = append(out, winner{q, u})
+			}
+		}
+	}
+	return out
+}
+
 // subtract takes from a loser what a winner acts on.
 func (c *checker) subtract(p *policy, loser *typedCall, q *policy, winner *typedCall) {
 	of := map[int32]*ir.Condition{}

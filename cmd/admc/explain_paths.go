@@ -44,7 +44,7 @@ func (c *chained) text(w io.Writer) {
 		fmt.Fprintf(w, "  decided   by the graph: none matches\n")
 		return
 	case c.Member == "":
-		fmt.Fprintf(w, "  decided   by its condition, which is false here\n")
+		fmt.Fprintf(w, "  decided   not at all: the policy does nothing there, whatever the chain\n")
 	default:
 		fmt.Fprintf(w, "  decided   by the request: by the member %s of its baggage header\n", c.Member)
 	}
