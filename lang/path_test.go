@@ -403,3 +403,32 @@ func atReceivers(g *graph.Graph, prog *ir.Program) *ir.Program {
 	}
 	return &out
 }
+
+// TestExternalsAtOnePort: what keeps a stamp from its port is said as it is: another
+// external that comes in there, or a service.
+func TestExternalsAtOnePort(t *testing.T) {
+	of := func(second string) string {
+		g := loadGraph(t, "g.yaml", []byte(`apiVersion: admc.dev/v1alpha1
+kind: ServiceGraph
+metadata: {name: g, namespace: n}
+services:
+  a: {ports: [{port: 80, protocol: http}]}
+  b: {ports: [{port: 80, protocol: http}]}
+  c: {}
+externals: {internet: {}, partner: {}}
+calls:
+  - {from: internet, to: a}
+  - {from: `+second+`, to: a}
+  - {from: a, to: b}
+`))
+		_, bag := checkText(g, "policy p { path "+second+" ~> b  deny() }")
+		return textOf(bag.All())
+	}
+	outside, inside := of("partner"), of("c")
+	if want := "the path tells partner from internet, and both come in at one port"; !strings.Contains(outside, want) || strings.Contains(inside, want) {
+		t.Errorf("want %q of externals only:\n%s\n%s", want, outside, inside)
+	}
+	if want := "services that share its port carry it"; strings.Contains(outside, want) || !strings.Contains(inside, want) {
+		t.Errorf("want %q of a service only:\n%s\n%s", want, outside, inside)
+	}
+}

@@ -260,7 +260,7 @@ func (v *verdicts) reportStuck(s *stuckAt) {
 		d.WithNote(r.At, "not at %s: %s", r.Excludes, r.Text)
 	}
 	if s.first.acts[0].act == stampAction {
-		d.WithHint("a client could write what the path is decided by, and services that share its port carry it: give externals a port of their own, or `identity` what tells those services")
+		d.WithHint("%s", v.c.stampWayOut(o))
 		return
 	}
 	for _, rule := range []string{ruleAnnotation, ruleStrict, ruleAction, ruleState, ruleIdentity, ruleAttribute, ruleSelf, ruleExternal} {
@@ -268,6 +268,16 @@ func (v *verdicts) reportStuck(s *stuckAt) {
 			d.WithHint("%s", hint)
 		}
 	}
+}
+
+// stampWayOut says how a stamp on calls of externals could be at the receiver.
+func (c *checker) stampWayOut(o *ir.Obligation) string {
+	for _, call := range c.g.CallsTo(o.Receiver) {
+		if _, external := call.From.(*graph.External); external && call.Port == o.Port && !slices.ContainsFunc(o.Edges, func(e *ir.Edge) bool { return e.Call == call }) {
+			return fmt.Sprintf("the path tells %s from %s, and both come in at one port: give each a port of its own", o.Edges[0].Sender.NodeName(), call.From.NodeName())
+		}
+	}
+	return "a client could write what the path is decided by, and services that share its port carry it: give externals a port of their own, or `identity` what tells those services"
 }
 
 // wayOut says how to lift a rule, if lifting it alone gives the obligation a
