@@ -497,7 +497,7 @@ func TestEditorCompletion(t *testing.T) {
 		{"test \"t\" {\n    web -> api\n        expect deny by |\n}\n", []string{"there"}, []string{"web"}},
 		{"test \"t\" { web -> api expect deny by | }\n", []string{"there"}, []string{"web", "expect"}},
 		{"test \"t\" { web -> api GET \"/\" expect |\n}\n", []string{"pass", "deny"}, []string{"web", "there"}},
-		{"test \"t\" { web -> | }\n", []string{"api"}, []string{"expect", "there"}},
+		{"test \"t\" { web -> | }\n", []string{"api"}, []string{"expect", "there", "except", "external", "$elsewhere"}},
 		{"// on |\n", nil, []string{"web", "policy"}},
 		{"policy a {\n    on web -> api\n    deny(body: \"x|\")\n}\n", nil, []string{"web", "deny"}},
 		{"policy |", nil, []string{"policy", "web"}},

@@ -82,6 +82,8 @@ func (l *completions) fill(p place) {
 		l.words("endpoints", "")
 		l.services()
 		l.declared("let", "$")
+	case slotCallee:
+		l.services()
 	case slotRequest:
 		l.services()
 		l.add(kindKeyword, "expect", "", "")

@@ -55,7 +55,7 @@ func (c *cursor) about(i int, p place) string {
 		case p.decl == "action":
 			return c.aboutAction(t.Text)
 		}
-	case slotEndpoint, slotRequest:
+	case slotEndpoint, slotRequest, slotCallee:
 		return c.aboutNodes(t.Text)
 	case slotLet:
 		if d := c.find("let", t.Text); d != nil {
@@ -234,7 +234,7 @@ func (s *server) definition(_ context.Context, c *cursor) ([]location, error) {
 		if i+1 < len(c.tokens) && c.tokens[i+1].Text == ":" {
 			action(p.call)
 		}
-	case slotEndpoint, slotRequest:
+	case slotEndpoint, slotRequest, slotCallee:
 		for _, n := range c.nodes(t.Text) {
 			at = append(at, n.Span())
 		}

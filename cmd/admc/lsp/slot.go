@@ -26,6 +26,7 @@ const (
 	slotPolicy          // a policy's name where it isn't declared
 	slotExpect          // behind expect
 	slotRequest         // a request of a test, or expect
+	slotCallee          // behind the arrow of a request: one service
 	slotCondition       // CEL
 	slotFact            // a fact of a declared action
 	slotPayload         // a value in its filter's configuration
@@ -282,7 +283,7 @@ func (f *frame) requestPlace(first bool) place {
 	case f.last == "by":
 		return place{slot: slotPolicy}
 	case f.last == "->":
-		return place{slot: slotEndpoint}
+		return place{slot: slotCallee}
 	case f.last == ":":
 		return place{slot: slotProtocol}
 	}
