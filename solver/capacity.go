@@ -207,7 +207,8 @@ func (b *capacityBuilder) build(node int32) (*Capacity, error) {
 		total.Add(total, whole[i])
 	}
 	if total.Cmp(big.NewInt(maxTotal)) > 0 {
-		return nil, fmt.Errorf("the loads at %s add up to more than %d of the largest unit in which all are whole: give rates and costs with fewer digits", b.service.Name, maxTotal)
+		return nil, &unusable{b.service.Capacity.At,
+			fmt.Sprintf("the loads at %s add up to more than %d of the largest unit in which all are whole: give rates and costs with fewer digits", b.service.Name, maxTotal)}
 	}
 	unit := new(big.Rat).SetFrac(divisor, common) // microseconds in a second, of all pods
 	room := new(big.Rat).Quo(limit, unit)

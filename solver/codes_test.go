@@ -2,6 +2,7 @@ package solver_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -66,6 +67,37 @@ policy protect_databases {
 	}
 	if got := strings.Join(pl.ADMs, " "); got != "geo profile rate recommendation reservation user" || !pl.Proved {
 		t.Errorf("ADMs at %s, proved %t", got, pl.Proved)
+	}
+}
+
+// TestUnusableNumbers: numbers that together are no integers of reasonable size
+// are mistakes of the graph, at their places.
+func TestUnusableNumbers(t *testing.T) {
+	for _, test := range []struct{ a, b, rps, at, want string }{
+		{"cost: 0.0000001", "cost: 99999999", "1", "graph.yaml:6:50", "the weights of the services add up to more than"},
+		{"cost: 0.0000000000001", "cost: 9999999999", "1", "graph.yaml:6:50", "the cost of b can't be used as a weight"},
+		{"cost: 1", "capacity: 0.001", "99999999.0000000001", "graph.yaml:6:54", "the loads at b add up to more than"},
+	} {
+		var bag diag.Bag
+		g := graph.Load(diag.NewSource("graph.yaml", fmt.Appendf(nil, `apiVersion: admc.dev/v1alpha1
+kind: ServiceGraph
+metadata: {name: x}
+services:
+  a: {ports: [{port: 80, protocol: http}], %s}
+  b: {ports: [{port: 80, protocol: http}], %s}
+calls:
+  - {from: a, to: b, rps: %s}
+  - {from: b, to: a, rps: 1}
+`, test.a, test.b, test.rps)), &bag)
+		file := syntax.Parse(diag.NewSource("p.adm", []byte("policy p {\n    on * -> *\n    access_log()\n}\n")), &bag)
+		pl, err := solver.Place(t.Context(), lang.Check([]*syntax.File{file}, g, &bag), g, solver.Options{Minimise: solver.MinimiseCost}, &bag)
+		if pl != nil || err != nil || len(bag.All()) != 1 {
+			t.Errorf("%+v: %v, %v, %v", test, pl, err, bag.All())
+			continue
+		}
+		if d := bag.All()[0]; d.Code != graph.BadDecimal || !strings.Contains(d.Message, test.want) || !strings.HasPrefix(d.At.String(), test.at) {
+			t.Errorf("%+v: %s: %s", test, d.At, d.Message)
+		}
 	}
 }
 

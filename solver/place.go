@@ -58,11 +58,15 @@ func (s *Stopped) Error() string {
 func (s *Stopped) Unwrap() error { return s.Cause }
 
 // Place builds, solves and verifies. It gives nil when the program is
-// infeasible, which is in the bag, and with an error: a *Stopped when the
-// context ended, else the options name nothing, or the weights are no integers
-// of reasonable size.
+// infeasible or the graph's numbers are no integers of reasonable size, which is
+// in the bag, and with an error: a *Stopped when the context ended, else the
+// options name nothing, or weight and change together are too large.
 func Place(ctx context.Context, prog *ir.Program, g *graph.Graph, o Options, bag *diag.Bag) (*Placement, error) {
 	p, err := Build(prog, g, o)
+	if long := (*unusable)(nil); errors.As(err, &long) {
+		bag.Errorf(long.at, graph.BadDecimal, "%s", long.text)
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -98,6 +98,22 @@ type Row struct {
 // certificate's common denominator stay far inside an int64.
 const maxTotal = int64(1) << 46
 
+// unusable numbers of the graph are no integers of reasonable size together.
+type unusable struct {
+	at   diag.Span // of one of them
+	text string
+}
+
+func (u *unusable) Error() string { return u.text }
+
+// costAt is where the cost of a service is, or the service that has none.
+func costAt(s *graph.Service) diag.Span {
+	if s.Cost.Set {
+		return s.Cost.At
+	}
+	return s.Span()
+}
+
 // Build makes the problem. An error means that the weights can't be used as
 // integers or the options name nothing; a program whose rows or nodes don't fit
 // its graph is a fault of the checker and panics.
@@ -142,7 +158,7 @@ func (p *Problem) addNodes(g *graph.Graph, minimise string) (map[graph.Node]int3
 				node.At = s.ADMAt
 			}
 			if total += node.Weight; total > maxTotal {
-				return nil, fmt.Errorf("the weights of the services add up to more than %d: give costs with fewer digits", maxTotal)
+				return nil, &unusable{costAt(s), fmt.Sprintf("the weights of the services add up to more than %d: give costs with fewer digits", maxTotal)}
 			}
 		}
 		p.Nodes = append(p.Nodes, node)
@@ -258,7 +274,7 @@ func (w weighing) of(s *graph.Service) (int64, error) {
 			units *= 10
 		}
 		if units < 0 || scale < w.scale {
-			return 0, fmt.Errorf("the cost of %s can't be used as a weight: it is negative or has too many digits", s.Name)
+			return 0, &unusable{costAt(s), fmt.Sprintf("the cost of %s can't be used as a weight: it is negative or has too many digits", s.Name)}
 		}
 		return units, nil
 	}
