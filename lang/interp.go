@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -120,6 +121,7 @@ type interpreted struct {
 	rules    []*rule
 	acts     []*act // without wrappers, by rank
 	wrappers []*act // by rank
+	fronts   []*act // of policies that stand before a wrapper by hand, by rank
 	byPath   bool   // a condition or an action decides by the path
 	sampled  bool
 }
@@ -193,6 +195,7 @@ func (c *interpreted) order() {
 	byRank := func(a, b *act) int { return cmp.Compare(a.Rank, b.Rank) }
 	slices.SortStableFunc(c.acts, byRank)
 	slices.SortStableFunc(c.wrappers, byRank)
+	defer c.divide()
 	for i, a := range c.acts {
 		r := a.rule
 		if r.first != nil {
@@ -201,6 +204,21 @@ func (c *interpreted) order() {
 		r.first = a
 		r.late = r.cond != nil && slices.ContainsFunc(c.acts[:i], func(b *act) bool { return b.changes(r.cond.Reads) })
 	}
+}
+
+// divide takes out of the acts of each attempt those that stand before a wrapper by
+// hand. What chooses a pod does so behind it, for each attempt.
+func (c *interpreted) divide() {
+	var behind []*act
+	for _, a := range c.acts {
+		chooses := slices.ContainsFunc(slices.Collect(maps.Values(a.Decl.Sides)), func(s ir.DeclSide) bool { return s == ir.EgressOnly })
+		if !chooses && slices.ContainsFunc(c.wrappers, func(w *act) bool { return slices.Contains(a.rule.policy.Front, w.rule.policy) }) {
+			c.fronts = append(c.fronts, a)
+		} else {
+			behind = append(behind, a)
+		}
+	}
+	c.acts = behind
 }
 
 // changes reports whether the action writes one of the parts that a condition

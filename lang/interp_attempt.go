@@ -23,26 +23,21 @@ type attempt struct {
 	connect time.Duration // how long a policy waits for the connection; 0: for ever
 	answer  *reply        // nil: none yet
 	acted   map[*rule]bool
+	list    []*act // what acts in it, by rank
 }
 
 // attempt makes one. The policies that nothing before them can change are
 // decided at its start; the others just before their first action, and never
 // when the request ends before.
 func (x *exchange) attempt() reply {
-	a := &attempt{exchange: x, decided: map[*rule]bool{}, acted: map[*rule]bool{}, msg: x.msg}
+	a := &attempt{exchange: x, decided: map[*rule]bool{}, acted: map[*rule]bool{}, msg: x.msg, list: x.on.acts}
 	a.msg.headers = x.msg.headers.Clone()
 	for _, r := range x.on.rules {
 		if r.first != nil && !r.late && !r.answered {
 			a.decide(r)
 		}
 	}
-	for _, c := range x.on.acts {
-		if a.doubt(c); !c.rule.answered && a.decide(c.rule) && c.deed.request != nil {
-			if c.deed.request(a, c); a.answer != nil {
-				break
-			}
-		}
-	}
+	a.forth()
 	if a.answer == nil {
 		a.reach()
 	}
@@ -51,11 +46,22 @@ func (x *exchange) attempt() reply {
 	return *a.answer
 }
 
+// forth takes the request to the receiver, or to what answers it.
+func (a *attempt) forth() {
+	for _, c := range a.list {
+		if a.doubt(c); !c.rule.answered && a.decide(c.rule) && c.deed.request != nil {
+			if c.deed.request(a, c); a.answer != nil {
+				return
+			}
+		}
+	}
+}
+
 // back takes the answer to the caller, whoever gave it. What observes sees it as
 // the caller does, after the others have changed it.
 func (a *attempt) back() {
 	for _, observing := range []bool{false, true} {
-		for _, c := range slices.Backward(a.on.acts) {
+		for _, c := range slices.Backward(a.list) {
 			if c.Decl.Phase == ir.Observe == observing && c.deed.response != nil && a.applies(c.rule) {
 				c.deed.response(a, c)
 			}
@@ -82,7 +88,7 @@ func (a *attempt) sampled(r *rule) bool {
 // refuse answers a request that no policy can judge, before any is decided: what
 // acts on every answer acts on this one too.
 func (x *exchange) refuse(why string) {
-	a := &attempt{exchange: x, decided: map[*rule]bool{}, acted: map[*rule]bool{}, msg: x.msg}
+	a := &attempt{exchange: x, decided: map[*rule]bool{}, acted: map[*rule]bool{}, msg: x.msg, list: slices.Concat(x.on.fronts, x.on.acts)}
 	for _, r := range x.on.rules {
 		a.decided[r] = r.cond == nil && r.policy.Sample >= 1
 	}
@@ -143,7 +149,7 @@ func (a *attempt) acts(c *act, part, format string, args ...any) {
 // peek gives the wrappers' conditions the claims of a token that one of the
 // attempts will find valid.
 func (a *attempt) peek() {
-	for _, c := range a.on.acts {
+	for _, c := range slices.Concat(a.on.fronts, a.on.acts) {
 		if c.deed.claims != nil && a.decide(c.rule) {
 			if claims, why := c.deed.claims(a, c); why == "" {
 				a.msg.claims = claims

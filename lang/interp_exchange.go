@@ -23,8 +23,9 @@ type exchange struct {
 	at    time.Duration // of the next attempt
 
 	begun    bool
-	ownID    string // for draws, of a request without an id
-	bound    *act   // the wrapper that ends the whole first; nil: none
+	front    *attempt // what is done once, before the attempts and after them
+	ownID    string   // for draws, of a request without an id
+	bound    *act     // the wrapper that ends the whole first; nil: none
 	limit    time.Duration
 	retry    *act
 	left     int             // attempts after the first
@@ -114,8 +115,14 @@ func (x *exchange) begin() bool {
 		}
 		x.msg.path = path
 	}
-	front := &attempt{exchange: x, msg: x.msg, decided: map[*rule]bool{}}
+	front := &attempt{exchange: x, msg: x.msg, decided: map[*rule]bool{}, acted: map[*rule]bool{}, list: x.on.fronts}
 	front.peek()
+	front.forth()
+	x.front, x.msg = front, front.msg
+	if x.at += front.delay; front.answer != nil {
+		x.finish(*front.answer, x.at)
+		return false
+	}
 	for _, w := range x.on.wrappers {
 		if !front.decide(w.rule) {
 			continue
@@ -138,6 +145,10 @@ func (x *exchange) bounded(w *act, after time.Duration) {
 }
 
 func (x *exchange) finish(got reply, end time.Duration) {
+	if x.front != nil {
+		x.front.answer = &got
+		x.front.back()
+	}
 	x.res.Answer = got.Answer
 	x.res.Took = end - x.start
 	x.res.Delay = x.res.Took

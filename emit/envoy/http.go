@@ -15,6 +15,7 @@ import (
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/ir"
 )
 
 // httpChain is one HTTP connection manager while it is built. Lowerings add to
@@ -157,8 +158,21 @@ func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 	if slices.ContainsFunc(whens, func(w *when) bool { return w.readsAny(pathParts) }) ||
 		slices.ContainsFunc(h.all, func(c *call) bool { return c.low.byPath != nil && c.low.byPath(c) }) {
 		normalizePath(m)
+	} else if slices.ContainsFunc(h.l.Beside, decidesByPath) {
+		onePath(m) // what is logged and passed on is spelled the same at both ends
 	}
 	return m
+}
+
+// decidesByPath reports whether an obligation's conditions or actions look at the
+// path.
+func decidesByPath(o *ir.Obligation) bool {
+	return slices.ContainsFunc(o.Edges, func(e *ir.Edge) bool {
+		return e.Cond != nil && (&when{reads: e.Cond.Reads}).readsAny(pathParts)
+	}) || slices.ContainsFunc(o.Actions, func(a *ir.Action) bool {
+		low := lowerings[a.Name()]
+		return low != nil && low.byPath != nil && low.byPath(&call{Action: a})
+	})
 }
 
 // pathParts are the attributes that a request's path decides. Where a decision

@@ -151,6 +151,6 @@ func everyPair(all []specimen, proto graph.Protocol) []*trial {
 func TestPlacementInvariance(t *testing.T) {
 	all := everyPair(httpSpecimens, "http")
 	for batch := range slices.Chunk(all, 200) {
-		t.Run("", func(t *testing.T) { invariant(t, batch) })
+		t.Run("", func(t *testing.T) { invariant(t, batch, 4) })
 	}
 }

@@ -206,7 +206,7 @@ func (x *trial) foresee(t *testing.T) {
 		return
 	}
 	c := x.cells[0]
-	in, now := lang.NewInterp(c.program), time.Duration(0)
+	in, now, noted := lang.NewInterp(c.program), time.Duration(0), map[string]int{}
 	for _, r := range x.requests {
 		headers := lang.Headers{"x-request-id": {r.id}, "user-agent": {"test"}}
 		for i := 0; i < len(r.headers); i += 2 {
@@ -248,9 +248,40 @@ func (x *trial) foresee(t *testing.T) {
 		}
 		res := in.Run(&lang.Request{Call: c.graph.Calls[0], Method: method, Path: r.path, Host: "shop.test", Headers: headers, Receiver: receiver, At: now})[0]
 		now += res.Took + time.Millisecond
+		for _, s := range res.Steps {
+			switch s.Action.Name() {
+			case "access_log":
+				noted[s.Policy+" logged"]++
+			case "metric":
+				noted[strings.ReplaceAll(s.Action.Args["name"].Str, fmt.Sprint(c.port), "PORT")+" counted"]++
+			}
+		}
 		slices.Sort(all)
 		x.foreseen = append(x.foreseen, came(res.Status, res.Body, res.Headers.Get)+strings.Join(all, ""))
 	}
+	x.foreseen = append(x.foreseen, numbers(noted))
+}
+
+// tally sums up what was logged and counted.
+func tally(watched string) string {
+	noted := map[string]int{}
+	for _, what := range strings.Split(watched, "; ") {
+		if policy, _, logged := strings.Cut(what, " logged "); logged {
+			noted[policy+" logged"]++
+		} else if name, rest, counted := strings.Cut(strings.TrimPrefix(what, "envoy_admc_"), "{"); counted {
+			n, _ := strconv.Atoi(rest[strings.LastIndexByte(rest, ' ')+1:])
+			noted[name+" counted"] += n
+		}
+	}
+	return numbers(noted)
+}
+
+func numbers(noted map[string]int) string {
+	var out []string
+	for _, what := range slices.Sorted(maps.Keys(noted)) {
+		out = append(out, fmt.Sprintf("%s %d", what, noted[what]))
+	}
+	return strings.Join(out, ", ")
 }
 
 // lines of a port in the log of an ADM, with what hangs on neither the time nor

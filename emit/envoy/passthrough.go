@@ -131,7 +131,12 @@ func keepRequestID() *hcmv3.RequestIDExtension {
 // merged, and escaped slashes refused, because services differ on what they
 // mean.
 func normalizePath(m *hcmv3.HttpConnectionManager) {
+	onePath(m)
+	m.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_REJECT_REQUEST
+}
+
+// onePath is normalizePath without the refusal, where the other end refuses.
+func onePath(m *hcmv3.HttpConnectionManager) {
 	m.NormalizePath = yes()
 	m.MergeSlashes = true
-	m.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_REJECT_REQUEST
 }

@@ -64,6 +64,9 @@ type Listener struct {
 	PortName     string
 	Protocol     graph.Protocol
 	Rules        []*Rule // sorted by the obligation's ID
+	// Beside are the obligations on the listener's calls that are enforced at the
+	// other end only.
+	Beside []*ir.Obligation
 	// Seal: connections are encrypted and both ends proved; nil: they are not.
 	Seal *Seal
 	// FailClosed: connections are refused while the ADM is dead, because a rule
@@ -109,6 +112,7 @@ func New(g *graph.Graph, prog *ir.Program, pl *solver.Placement, header string) 
 			}
 		}
 	}
+	l.besides(pl)
 	for _, adm := range l.ADMs {
 		adm.assignPorts()
 		for _, listener := range adm.Listeners {
@@ -116,6 +120,29 @@ func New(g *graph.Graph, prog *ir.Program, pl *solver.Placement, header string) 
 		}
 	}
 	return l
+}
+
+// besides fills in Listener.Beside, in the order of the placement.
+func (l *Layout) besides(pl *solver.Placement) {
+	type port struct {
+		receiver graph.Node
+		number   int
+	}
+	at := map[port][]solver.Assigned{}
+	for _, a := range pl.Assigned {
+		k := port{a.Obligation.Receiver, a.Obligation.Port}
+		at[k] = append(at[k], a)
+	}
+	for _, adm := range l.ADMs {
+		for _, listener := range adm.Listeners {
+			for _, a := range at[port{listener.Receiver, listener.ReceiverPort}] {
+				mine := listener.Side == ir.Ingress || slices.ContainsFunc(a.Obligation.Edges, func(e *ir.Edge) bool { return e.Sender == adm.Service })
+				if mine && a.Side&listener.Side == 0 {
+					listener.Beside = append(listener.Beside, a.Obligation)
+				}
+			}
+		}
+	}
 }
 
 // receive adds an obligation at ingress: a rule for each group of its callers.
