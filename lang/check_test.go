@@ -122,6 +122,19 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
+// TestQuotes: a string is a value in quotes only where its text is one.
+func TestQuotes(t *testing.T) {
+	for call, hint := range map[string]bool{
+		`deny("404")`: true, `deny("x")`: false, `timeout("1s")`: true, `timeout("soon")`: false,
+		`jwt("me", "https://a/k", forward: "true")`: true, `jwt("me", "https://a/k", forward: "yes")`: false, `jwt("me", "https://a/k", forward: "1")`: false,
+	} {
+		_, bag := checkText(shop(t), "policy p { on search -> geo  "+call+" }")
+		if text := textOf(bag.All()); !strings.Contains(text, "type-mismatch") || strings.Contains(text, "without the quotes") != hint {
+			t.Errorf("%s: want a hint: %v\n%s", call, hint, text)
+		}
+	}
+}
+
 // TestNearWords: what is suggested is near, and no mistake in its turn.
 func TestNearWords(t *testing.T) {
 	for text, want := range map[string]string{

@@ -207,6 +207,8 @@ func shown(v syntax.Value) string {
 	return string(text)
 }
 
+var boolText, numberText = map[string]bool{"true": true, "false": true}, regexp.MustCompile(`^-?[0-9]`)
+
 // conversion says how the value would be written if its kind is a near miss.
 func conversion(v syntax.Value, want *syntax.Type) string {
 	lit, ok := v.(*syntax.Literal)
@@ -224,7 +226,7 @@ func conversion(v syntax.Value, want *syntax.Type) string {
 		return fmt.Sprintf("a string stands in quotes: %q", lit.Str)
 	case want.Name == "list":
 		return fmt.Sprintf("a list stands in brackets: [%s]", lit.Raw)
-	case lit.Kind == syntax.String && want.Name != "string":
+	case lit.Kind == syntax.String && (want.Name == "bool" && boolText[lit.Str] || want.Name != "bool" && numberText.MatchString(lit.Str)):
 		return "without the quotes it may be one"
 	}
 	return ""
