@@ -9,11 +9,11 @@ import (
 // explainBeside reports the capacities that can't be kept whatever becomes of
 // the conflicts among pins and rows: of the obligations that no row joins to
 // one. They only take room, so what contradicts a capacity without the others
-// contradicts it with them. Calls without a rate are reported too. The error is
-// the context's.
-func (c *closing) explainBeside(ctx context.Context, bag *diag.Bag) error {
+// contradicts it with them. Calls without a rate are reported too. When the
+// context ends, what is found by then is enough: there are conflicts to mend.
+func (c *closing) explainBeside(ctx context.Context, bag *diag.Bag) {
 	if len(c.p.Capacities) == 0 {
-		return nil
+		return
 	}
 	gone := make([]bool, len(c.p.Obligations))
 	for _, o := range c.conflicts {
@@ -23,21 +23,17 @@ func (c *closing) explainBeside(ctx context.Context, bag *diag.Bag) error {
 	}
 	rest := closePins(c.p.without(gone))
 	if rest.unrated(bag) {
-		return nil
+		return
 	}
 	var broken []*limited
 	for _, k := range rest.limitedParts(forcedNodes(rest)) {
 		s := newLimitedSearch(ctx, k)
 		s.any = true
-		side := s.run()
-		switch {
-		case isContext(s.err):
-			return s.err
-		case side == nil && s.err == nil:
+		if s.run() == nil && s.err == nil {
 			broken = append(broken, k)
 		}
 	}
-	return rest.explainCapacities(ctx, broken, bag)
+	_ = rest.explainCapacities(ctx, broken, bag)
 }
 
 // without is the problem without some obligations, for explanations: Order

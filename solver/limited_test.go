@@ -256,6 +256,13 @@ func TestCapacityConflictBeside(t *testing.T) {
 	if !strings.Contains(got, "pinned can't be enforced") || !strings.Contains(got, "vain can't be at egress") || !strings.Contains(got, "the capacity of r can't be kept") || strings.Count(got, "can't be kept") != 1 {
 		t.Error(got)
 	}
+	// A context that ended hides no conflict of pins.
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	bag = diag.Bag{}
+	if pl, err := Place(ended, town.prog, town.g, Options{}, &bag); pl != nil || err != nil || !strings.Contains(messages(&bag), "pinned can't be enforced") {
+		t.Errorf("%v, %v\n%s", pl, err, messages(&bag))
+	}
 }
 
 // TestUnrated: a call without a rate is an error where a capacity has to be kept,

@@ -94,9 +94,7 @@ func Solve(ctx context.Context, p *Problem, o Options, bag *diag.Bag) (*Placemen
 	c := closePins(p)
 	if len(c.conflicts) > 0 {
 		explainConflicts(c, bag)
-		if err := c.explainBeside(ctx, bag); err != nil {
-			return nil, &Stopped{Cause: err}
-		}
+		c.explainBeside(ctx, bag)
 		return nil, nil
 	}
 	if c.unrated(bag) {
