@@ -143,6 +143,7 @@ func (j *joiner) port(group []*obligation) {
 			}
 		}
 	}
+	j.unwritten(group)
 	if p.needy {
 		j.needs(group)
 	}

@@ -190,6 +190,7 @@ const (
 	countsUnanswered
 	otherAnswer
 	seesAnswer
+	answeredBefore
 	takenForReceivers
 	seesCopy
 )
@@ -208,6 +209,8 @@ func (w reason) text(p, q effect) string {
 		return p.String() + " comes before " + q.String() + ", and they answer differently"
 	case seesAnswer:
 		return p.String() + " may answer, and " + q.String() + " acts on every answer"
+	case answeredBefore:
+		return p.String() + " comes before " + q.String() + ", and what is told of a request that it answers has " + w.part + " as it was"
 	case seesCopy:
 		return p.String() + " is about requests, and not about the copies that " + q.String() + " makes"
 	case takenForReceivers:
