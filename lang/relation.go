@@ -127,6 +127,9 @@ func (r *relation) order(p, q effect, of forbid) {
 	add(ir.Ingress, ir.Egress, requestOrder(p, q), false)
 	add(ir.Egress, ir.Ingress, answerSeen(p, q), false)
 	add(ir.Ingress, ir.Egress, answerSeen(q, p), true)
+	if part := common("request", q.writes, p.reads); part != "" && p.observes() && !q.observes() {
+		add(ir.Egress, ir.Ingress, reason{noted, part}, false) // whatever their ranks
+	}
 	add(ir.Ingress, ir.Egress, copySeen(p, q), false)
 	add(ir.Egress, ir.Ingress, copySeen(q, p), true)
 	if q.observes() && !p.observes() {
@@ -190,6 +193,7 @@ const (
 	countsUnanswered
 	otherAnswer
 	seesAnswer
+	noted
 	answeredBefore
 	takenForReceivers
 	seesCopy
@@ -209,6 +213,8 @@ func (w reason) text(p, q effect) string {
 		return p.String() + " comes before " + q.String() + ", and they answer differently"
 	case seesAnswer:
 		return p.String() + " may answer, and " + q.String() + " acts on every answer"
+	case noted:
+		return p.String() + " tells of " + w.part + " when all is done, as " + q.String() + " left it"
 	case answeredBefore:
 		return p.String() + " comes before " + q.String() + ", and what is told of a request that it answers has " + w.part + " as it was"
 	case seesCopy:
