@@ -235,9 +235,7 @@ func (x *trial) judge(t *testing.T) {
 func watched(port int, logs map[*namespace]*output, counted []string) string {
 	var out []string
 	for _, o := range logs {
-		for _, line := range o.lines(port) {
-			out = append(out, line)
-		}
+		out = append(out, o.lines(port)...)
 	}
 	for _, line := range counted {
 		if strings.Contains(line, fmt.Sprintf("_%d{", port)) {
