@@ -33,6 +33,7 @@ func preflight(origin string) httpRequest {
 // told is the status of an answer, whose it is, and headers of it.
 func told(r httpRequest, headers ...string) func(*testing.T, probe) string {
 	return func(t *testing.T, p probe) string {
+		r := r // rows run side by side
 		r.n, r.address, r.path = p.n, p.address, cmp.Or(r.path, "/")
 		a := r.do()
 		out := summary(a)
