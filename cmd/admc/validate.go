@@ -69,7 +69,11 @@ func validateEnvoy(ctx context.Context, io streams, files *emit.Files) error {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			data := inPlace(filepath.Join(dir, fmt.Sprint(i)), files, p)
+			data, err := inPlace(filepath.Join(dir, fmt.Sprint(i)), files, p)
+			if err != nil {
+				refused[i] = err.Error()
+				return
+			}
 			refused[i] = envoyRefuses(ctx, binary, filepath.Join(dir, fmt.Sprintf("%d.yaml", i)), data)
 		})
 	}
@@ -93,7 +97,7 @@ func validateEnvoy(ctx context.Context, io streams, files *emit.Files) error {
 
 // inPlace gives a bootstrap that finds the files beside it, which an ADM has in
 // /etc/admc, in a directory. The certificates that they name need not be there.
-func inPlace(dir string, files *emit.Files, bootstrap string) []byte {
+func inPlace(dir string, files *emit.Files, bootstrap string) ([]byte, error) {
 	data, _ := files.Get(bootstrap)
 	for _, p := range files.Paths() {
 		beside := []byte(envoy.SecretsDirectory + "/" + path.Base(p))
@@ -102,11 +106,15 @@ func inPlace(dir string, files *emit.Files, bootstrap string) []byte {
 		}
 		text, _ := files.Get(p)
 		file := filepath.Join(dir, path.Base(p))
-		if os.MkdirAll(dir, 0o700) == nil && os.WriteFile(file, text, 0o600) == nil {
-			data = bytes.ReplaceAll(data, beside, []byte(file))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
 		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			return nil, err
+		}
+		data = bytes.ReplaceAll(data, beside, []byte(file))
 	}
-	return data
+	return data, nil
 }
 
 // envoyRefuses gives what Envoy says against a file; "" when it accepts it.

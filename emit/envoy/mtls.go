@@ -11,6 +11,7 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"admc.dev/admc/emit/layout"
@@ -109,17 +110,11 @@ func (a *adm) seal(l *layout.Listener, c *clusterv3.Cluster) {
 	c.TransportSocket = transport(&tlsv3.UpstreamTlsContext{CommonTlsContext: a.tls(l)})
 }
 
-func transport(context interface {
-	GetCommonTlsContext() *tlsv3.CommonTlsContext
-}) *corev3.TransportSocket {
-	s := &corev3.TransportSocket{Name: "envoy.transport_sockets.tls"}
-	switch c := context.(type) {
-	case *tlsv3.DownstreamTlsContext:
-		s.ConfigType = &corev3.TransportSocket_TypedConfig{TypedConfig: typed(c)}
-	case *tlsv3.UpstreamTlsContext:
-		s.ConfigType = &corev3.TransportSocket_TypedConfig{TypedConfig: typed(c)}
+// transport is TLS on connections that come in or go out, as the context says.
+func transport(context proto.Message) *corev3.TransportSocket {
+	return &corev3.TransportSocket{
+		Name: "envoy.transport_sockets.tls", ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: typed(context)},
 	}
-	return s
 }
 
 // tls is what both ends say: TLS 1.3 with the ADM's own certificate, and one of
@@ -150,10 +145,8 @@ func (a *adm) tls(l *layout.Listener) *tlsv3.CommonTlsContext {
 // and so one source.
 func (a *adm) oneSource(l *layout.Listener) bool {
 	for _, by := range l.Seal.By {
-		s := &secrets{directory: by.Args["certificates"].Str, socket: by.Args["sds"].Str}
-		if s.socket != "" {
-			s.directory = ""
-		}
+		directory, socket := layout.CertificatesOf(by)
+		s := &secrets{directory, socket}
 		if a.secrets == nil {
 			a.secrets = s
 			if s.socket != "" {

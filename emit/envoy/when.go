@@ -115,11 +115,8 @@ func (w *when) decide(routed bool) proto.Message {
 	if len(w.except) > 0 {
 		only = append(only, w.fromOthers())
 	}
-	switch len(only) {
-	case 0:
+	if len(only) == 0 {
 		return set
-	case 1:
-		return onlyIf(only[0], w.policy+"/when", set)
 	}
 	return onlyIf(all(only...), w.policy+"/when", set)
 }
@@ -224,7 +221,11 @@ func either(list ...*matcherv3.Matcher_MatcherList_Predicate) *matcherv3.Matcher
 	}}
 }
 
+// all holds where each of the list does.
 func all(list ...*matcherv3.Matcher_MatcherList_Predicate) *matcherv3.Matcher_MatcherList_Predicate {
+	if len(list) == 1 {
+		return list[0]
+	}
 	return &matcherv3.Matcher_MatcherList_Predicate{MatchType: &matcherv3.Matcher_MatcherList_Predicate_AndMatcher{
 		AndMatcher: &matcherv3.Matcher_MatcherList_Predicate_PredicateList{Predicate: list},
 	}}

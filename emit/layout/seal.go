@@ -15,8 +15,8 @@ type Seal struct {
 	Plaintext bool
 }
 
-// SealAction is the action of the language that seals.
-const SealAction = "mtls"
+// sealAction is the action of the language that seals.
+const sealAction = "mtls"
 
 // seal gathers what the listener's rules say of TLS.
 func (l *Listener) seal() {
@@ -24,7 +24,7 @@ func (l *Listener) seal() {
 	var left []*graph.Call
 	for _, r := range l.Rules {
 		for _, a := range r.Obligation.Actions {
-			if a.Name() != SealAction {
+			if a.Name() != sealAction {
 				continue
 			}
 			if l.Seal == nil {
@@ -51,17 +51,21 @@ func (l *Listener) seal() {
 	l.Seal.Plaintext = l.Seal.Plaintext || slices.ContainsFunc(left, func(c *graph.Call) bool { return !covered[c] })
 }
 
-// Certificates says where the ADM's own come from: a directory, or a Unix socket;
+// Certificates says where an ADM's own come from: a directory, or a Unix socket;
 // neither where it has none.
 func (a *ADM) Certificates() (directory, socket string) {
 	for _, l := range a.Listeners {
 		if l.Seal != nil {
-			args := l.Seal.By[0].Args
-			if socket = args["sds"].Str; socket != "" {
-				return "", socket
-			}
-			return args["certificates"].Str, ""
+			return CertificatesOf(l.Seal.By[0])
 		}
 	}
 	return "", ""
+}
+
+// CertificatesOf is the source that one action asks for.
+func CertificatesOf(seal *ir.Action) (directory, socket string) {
+	if socket = seal.Args["sds"].Str; socket != "" {
+		return "", socket
+	}
+	return seal.Args["certificates"].Str, ""
 }
