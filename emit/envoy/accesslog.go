@@ -34,9 +34,18 @@ func accessLogHTTP(h *httpChain, c *call) {
 	if h.grpc {
 		fields = grpcFields
 	}
-	log := logTo(c, h.name, fields)
-	if c.when != nil {
-		log.Filter = c.when.logged()
+	h.log(c, logTo(c, h.name, fields))
+}
+
+// log adds an access log, for the requests to which the policy applies.
+func (h *httpChain) log(c *call, log *accesslogv3.AccessLog) {
+	switch {
+	case c.when == nil:
+		logIf(log, c.logSwitch())
+	case c.byWhen():
+		logIf(log, c.when.logged())
+	default:
+		logIf(log, c.logSwitch(), c.when.logged())
 	}
 	h.logs = append(h.logs, log)
 }

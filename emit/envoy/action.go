@@ -20,6 +20,14 @@ type lowering struct {
 	// commutes reports whether the action gives the same outcome in front of a
 	// wrapper as behind it; nil: never.
 	commutes func(c *call, wrapper *call) bool
+	// once: it is done once for all requests, so that no condition and no switch
+	// can be in it.
+	once bool
+	// clustered: it is a property of the cluster. A policy that does nothing else
+	// on the route has no switch, for which there would be a second cluster.
+	clustered bool
+	// chained: on byte streams, only another filter chain leaves it undone.
+	chained bool
 	// byPath reports whether what it does hangs on the request's path, so that all
 	// spellings of a path must be one; nil: never.
 	byPath func(c *call) bool
@@ -30,30 +38,30 @@ type lowering struct {
 
 // lowerings is every action this backend knows.
 var lowerings = map[string]*lowering{
-	"deny":              {http: denyHTTP, tcp: denyTCP},
-	"allow":             {http: allowHTTP, tcp: denyTCP},
+	"deny":              {http: denyHTTP, tcp: denyTCP, chained: true},
+	"allow":             {http: allowHTTP, tcp: denyTCP, chained: true},
 	"rate_limit":        {http: rateLimitHTTP, tcp: rateLimitTCP},
 	"set_header":        {http: setHeader, writes: headerWritten, commutes: requestOnly},
 	"append_header":     {http: appendHeader, writes: headerWritten, commutes: requestOnly},
 	"remove_header":     {http: removeHeader, writes: headerWritten, commutes: requestOnly},
 	"timeout":           {http: timeoutHTTP, routed: "timeout", wrapper: true},
-	"idle_timeout":      {http: idleTimeoutHTTP, tcp: idleTimeoutTCP, routed: "idle", wrapper: true},
+	"idle_timeout":      {http: idleTimeoutHTTP, tcp: idleTimeoutTCP, routed: "idle", wrapper: true, chained: true},
 	"retry":             {http: retryHTTP, routed: "retry", wrapper: true},
-	"connect_timeout":   {http: connectTimeoutHTTP, tcp: connectTimeoutTCP, routed: "connect", commutes: always},
-	"route":             {http: routeHTTP, tcp: routeTCP, routed: "version", commutes: always},
-	"split":             {http: splitHTTP, tcp: splitTCP, routed: "version", commutes: always},
+	"connect_timeout":   {http: connectTimeoutHTTP, tcp: connectTimeoutTCP, routed: "connect", commutes: always, clustered: true},
+	"route":             {http: routeHTTP, tcp: routeTCP, routed: "version", commutes: always, chained: true},
+	"split":             {http: splitHTTP, tcp: splitTCP, routed: "version", commutes: always, chained: true},
 	"fault":             {http: faultHTTP},
 	"jwt":               {http: jwtHTTP, writes: jwtWrites, peek: jwtPeek},
 	"access_log":        {http: accessLogHTTP, tcp: accessLogTCP},
-	"trace":             {http: traceHTTP, writes: traceWrites},
+	"trace":             {http: traceHTTP, writes: traceWrites, once: true},
 	"tag":               {http: tagHTTP},
 	"metric":            {http: metricHTTP, tcp: metricTCP},
-	ir.StampAction:      {http: stampHTTP, writes: stampWritten, commutes: always},
-	"lb":                {http: lbHTTP, tcp: lbTCP, routed: "lb", commutes: always},
-	"locality":          {http: localityHTTP, tcp: localityTCP, routed: "locality", commutes: always},
+	ir.StampAction:      {http: stampHTTP, writes: stampWritten, commutes: always, once: true},
+	"lb":                {http: lbHTTP, tcp: lbTCP, routed: "lb", commutes: always, clustered: true},
+	"locality":          {http: localityHTTP, tcp: localityTCP, routed: "locality", commutes: always, clustered: true},
 	"mirror":            {http: mirrorHTTP, routed: "mirror", several: true, commutes: mirrorCommutes},
 	"hedge":             {http: hedgeHTTP, routed: "hedge", wrapper: true},
-	"outlier_detection": {http: outlierHTTP, tcp: outlierTCP, routed: "outlier", commutes: outlierCommutes},
+	"outlier_detection": {http: outlierHTTP, tcp: outlierTCP, routed: "outlier", commutes: outlierCommutes, clustered: true},
 	"cors":              {http: corsHTTP},
 	"ext_authz":         {http: extAuthzHTTP, byPath: func(*call) bool { return true }},
 	"concurrency_limit": {http: concurrencyHTTP, tcp: concurrencyTCP},
@@ -63,7 +71,7 @@ var lowerings = map[string]*lowering{
 	"redirect":          {http: redirectHTTP},
 	"respond":           {http: respondHTTP},
 	"compress":          {http: compressHTTP},
-	"mtls":              {http: mtlsHTTP, tcp: mtlsTCP, commutes: always},
+	"mtls":              {http: mtlsHTTP, tcp: mtlsTCP, commutes: always, once: true},
 }
 
 func always(*call, *call) bool { return true }

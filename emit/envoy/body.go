@@ -22,7 +22,7 @@ func maxBodyHTTP(h *httpChain, c *call) {
 		return
 	}
 	h.bodies = true
-	h.add(c, onlyIf(notUpgraded(), c.name, &bufferv3.Buffer{MaxRequestBytes: u32(uint32(c.num("size")))}))
+	h.addIf(c, c.name, &bufferv3.Buffer{MaxRequestBytes: u32(uint32(c.num("size")))}, notUpgraded())
 	if !h.mapped["too long"] {
 		h.mapped["too long"] = true // both filters say it in the buffer's words
 		h.replies = append(h.replies, &hcmv3.ResponseMapper{
@@ -31,7 +31,7 @@ func maxBodyHTTP(h *httpChain, c *call) {
 	}
 	// The buffer doesn't look at what a filter before it held back and passes on in one
 	// piece (ext_authz, bandwidth_limit).
-	h.addAs(c, c.name+"/length", onlyIf(notUpgraded(), c.name+"/length", &sizev3.BodySizeLimit{MaxRequestBytes: wrapperspb.UInt64(uint64(c.num("size")))}))
+	h.addIf(c, c.name+"/length", &sizev3.BodySizeLimit{MaxRequestBytes: wrapperspb.UInt64(uint64(c.num("size")))}, notUpgraded())
 }
 
 // lengthWritten: a body that has been kept has a length, and nobody waits to be
@@ -76,8 +76,8 @@ func bandwidthHTTP(h *httpChain, c *call) {
 		name string
 		mode bandwidthv3.BandwidthLimit_EnableMode
 	}{{"request", bandwidthv3.BandwidthLimit_REQUEST}, {"response", bandwidthv3.BandwidthLimit_RESPONSE}} {
-		h.addAs(c, c.name+"/"+way.name, &bandwidthv3.BandwidthLimit{
-			StatPrefix: c.policy().Name, EnableMode: way.mode, LimitKbps: wrapperspb.UInt64(uint64(kib)),
+		h.addOwn(c, c.name+"/"+way.name, &bandwidthv3.BandwidthLimit{
+			StatPrefix: c.policy().Name, EnableMode: way.mode, LimitKbps: wrapperspb.UInt64(uint64(kib)), RuntimeEnabled: c.enabledFlag(),
 		})
 	}
 }

@@ -37,8 +37,7 @@ func newADM(a *layout.ADM, bag *diag.Bag) *adm {
 	return &adm{ADM: a, bag: bag, clusters: map[string]*clusterv3.Cluster{}}
 }
 
-// bootstrap lowers every listener. There is no admin interface but for metrics:
-// nothing in the pod may reconfigure or stop the proxy.
+// bootstrap lowers every listener.
 func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 	for _, l := range a.Listeners {
 		if l.Protocol.Plane() == graph.TCP {
@@ -55,16 +54,12 @@ func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 	for _, name := range slices.Sorted(maps.Keys(a.clusters)) {
 		boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
 	}
-	if a.counted {
-		boot.Admin = metricsAdmin()
-	}
+	boot.Admin = &bootstrapv3.Admin{Address: adminAddress()}
+	boot.LayeredRuntime = a.runtime()
 	if a.chained {
 		boot.BootstrapExtensions = []*corev3.TypedExtensionConfig{
 			extension("envoy.bootstrap.internal_listener", &internalv3.InternalListener{}),
 		}
-	}
-	if a.unsealed {
-		boot.LayeredRuntime = plainCloses()
 	}
 	return boot
 }

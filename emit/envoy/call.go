@@ -17,6 +17,8 @@ type call struct {
 	when *when  // nil: the rule always applies
 	name string // policy/action, unique on the listener: what filters are called
 	low  *lowering
+	// switched: the policy's switch has been built into what the call does.
+	switched bool
 }
 
 func (c *call) policy() *ir.Policy { return c.rule.Obligation.Policy }

@@ -15,11 +15,11 @@ func compressHTTP(h *httpChain, c *call) {
 		types = append(types, &envoymatcherv3.StringMatcher{MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: t}, IgnoreCase: true})
 	}
 	for _, library := range []*corev3.TypedExtensionConfig{extension("gzip", &gzipv3.Gzip{}), extension("brotli", &brotliv3.Brotli{})} {
-		h.addAs(c, c.name+"/"+library.Name, &compressorv3.Compressor{
+		h.addOwn(c, c.name+"/"+library.Name, &compressorv3.Compressor{
 			CompressorLibrary: library,
 			ChooseFirst:       library.Name == "brotli",
 			ResponseDirectionConfig: &compressorv3.Compressor_ResponseDirectionConfig{
-				CommonConfig:         &compressorv3.Compressor_CommonDirectionConfig{ContentTypeMatcher: types},
+				CommonConfig:         &compressorv3.Compressor_CommonDirectionConfig{ContentTypeMatcher: types, Enabled: c.enabledFlag()},
 				WeakenEtagOnCompress: true,
 				// An answer to a request for a range is a part of what is not compressed.
 				UncompressibleResponseCodes: []uint32{206},

@@ -19,7 +19,7 @@ func concurrencyHTTP(h *httpChain, c *call) {
 	if limit == 0 {
 		return
 	}
-	h.add(c, &concurrencyv3.AdaptiveConcurrency{ConcurrencyControllerConfig: &concurrencyv3.AdaptiveConcurrency_GradientControllerConfig{
+	h.addOwn(c, c.name, &concurrencyv3.AdaptiveConcurrency{Enabled: c.enabledFlag(), ConcurrencyControllerConfig: &concurrencyv3.AdaptiveConcurrency_GradientControllerConfig{
 		GradientControllerConfig: &concurrencyv3.GradientControllerConfig{
 			ConcurrencyLimitParams: &concurrencyv3.GradientControllerConfig_ConcurrencyLimitCalculationParams{
 				MaxConcurrencyLimit: u32(limit), MinConcurrencyLimit: u32(limit), ConcurrencyUpdateInterval: seconds(time.Hour),
@@ -41,7 +41,7 @@ func concurrencyTCP(t *tcpChain, c *call) {
 		return
 	}
 	if !t.repeated(c) {
-		t.add(c, &connlimitv3.ConnectionLimit{StatPrefix: c.policy().Name, MaxConnections: wrapperspb.UInt64(uint64(limit))})
+		t.add(c, &connlimitv3.ConnectionLimit{StatPrefix: c.policy().Name, MaxConnections: wrapperspb.UInt64(uint64(limit)), RuntimeEnabled: c.enabledFlag()})
 		return
 	}
 	if t.most.limit > 0 {

@@ -28,7 +28,8 @@ func corsHTTP(h *httpChain, c *call) {
 	if c.Args["credentials"].Bool {
 		allow.AllowCredentials = yes()
 	}
-	h.add(c, &corsv3.Cors{})
+	allow.FilterEnabled = c.enabled()
+	h.addOwn(c, c.name, &corsv3.Cors{})
 	h.perFilter[c.name] = typed(allow)
 }
 

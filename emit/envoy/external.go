@@ -18,10 +18,11 @@ import (
 // would change in an admitted request is not done, since the prelude says that
 // nothing is.
 func extAuthzHTTP(h *httpChain, c *call) {
-	h.add(c, &authzv3.ExtAuthz{
+	h.addOwn(c, c.name, &authzv3.ExtAuthz{
 		Services:            &authzv3.ExtAuthz_GrpcService{GrpcService: h.asked(c, c.Args["timeout"].Dur)},
 		TransportApiVersion: corev3.ApiVersion_V3,
 		StatPrefix:          c.policy().Name,
+		FilterEnabled:       c.enabled(),
 		FailureModeAllow:    !c.policy().FailClosed,
 		DecoderHeaderMutationRules: &mutationv3.HeaderMutationRules{
 			DisallowAll: yes(),

@@ -40,5 +40,5 @@ func faultHTTP(h *httpChain, c *call) {
 	h.filters = append(h.filters, httpFilter(c.name+"/draw", &httpstatev3.Config{
 		OnRequestHeaders: []*statev3.FilterStateValue{stateValue(key, "%UNIQUE_ID%")},
 	}))
-	h.add(c, onlyIf(single(&inputv3.FilterStateInput{Key: key}, draw(c.name, share)), c.name, filter))
+	h.addIf(c, c.name, filter, single(&inputv3.FilterStateInput{Key: key}, draw(c.name, share)))
 }

@@ -38,8 +38,9 @@ func globalLimitHTTP(h *httpChain, c *call) {
 			GenericKey: &routev3.RateLimit_Action_GenericKey{DescriptorKey: e.key, DescriptorValue: e.value},
 		}})
 	}
-	h.add(c, &httplimitv3.RateLimit{
+	h.addOwn(c, c.name, &httplimitv3.RateLimit{
 		Domain:                         limitDomain,
+		FilterEnabled:                  c.enabled(),
 		StatPrefix:                     c.policy().Name,
 		RateLimits:                     []*routev3.RateLimit{limit},
 		RateLimitService:               &limitconfigv3.RateLimitServiceConfig{GrpcService: h.asked(c, limitPatience), TransportApiVersion: corev3.ApiVersion_V3},

@@ -37,7 +37,12 @@ func (h *httpChain) mutate(c *call, m *mutationv3.HeaderMutation) {
 	}
 	filter := &headerv3.HeaderMutation{Mutations: muts}
 	if c.when != nil && c.when.late() && c.Name() != "remove_header" && c.str("of") == "response" {
-		h.filters = append(h.filters, httpFilter(c.name, filter))
+		if c.byWhen() { // which is in the value
+			h.filters = append(h.filters, httpFilter(c.name, filter))
+			return
+		}
+		c.switched = true
+		h.filters = append(h.filters, httpFilter(c.name, onlyIf(switchedOn(c.policy().Name, anyRequest()), c.name, filter)))
 		return
 	}
 	h.add(c, filter)

@@ -3,6 +3,7 @@ package envoy
 import (
 	"slices"
 
+	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -45,6 +46,7 @@ type httpChain struct {
 // httpListener lowers a listener of the http or grpc plane.
 func (a *adm) httpListener(l *layout.Listener) {
 	calls := a.calls(l)
+	var front *listenerv3.Listener
 	for i, level := range a.levels(calls) {
 		chain := a.newHTTPChain(l, levelName(l, i), level.calls, calls)
 		if !level.last {
@@ -54,15 +56,16 @@ func (a *adm) httpListener(l *layout.Listener) {
 			a.listeners = append(a.listeners, chain.internalListener())
 			continue
 		}
-		a.listeners = append(a.listeners, a.sealed(l, &listenerv3.Listener{
+		front = &listenerv3.Listener{
 			Name:             l.Name,
 			Address:          address("127.0.0.1", l.Port),
 			ListenerFilters:  []*listenerv3.ListenerFilter{originalDst()},
 			FilterChains:     chain.filterChains(),
-			Metadata:         policyMetadata(calls),
 			TrafficDirection: chain.direction(),
-		})...)
+		}
+		a.listeners = append(a.listeners, a.sealed(l, front)...)
 	}
+	front.Metadata = policyMetadata(calls, true)
 }
 
 func (a *adm) newHTTPChain(l *layout.Listener, name string, calls, all []*call) *httpChain {
@@ -74,16 +77,29 @@ func (a *adm) newHTTPChain(l *layout.Listener, name string, calls, all []*call) 
 
 // add appends an HTTP filter that acts for a call: always, or when the call's
 // policy applies.
-func (h *httpChain) add(c *call, filter proto.Message) { h.addAs(c, c.name, filter) }
+func (h *httpChain) add(c *call, filter proto.Message) { h.addIf(c, c.name, filter) }
 
-// addAs is add for a call that needs several filters.
-func (h *httpChain) addAs(c *call, name string, filter proto.Message) {
+// addIf is add for a call that needs several filters, or a filter that acts only
+// where these hold as well.
+func (h *httpChain) addIf(c *call, name string, filter proto.Message, also ...*matcherv3.Matcher_MatcherList_Predicate) {
+	if c.when == nil {
+		c.switched = true
+		also = append([]*matcherv3.Matcher_MatcherList_Predicate{switchedOn(c.policy().Name, anyRequest())}, also...)
+	}
+	h.addOwn(c, name, filter, also...)
+}
+
+// addOwn is addIf for a filter that looks at the policy's switch itself.
+func (h *httpChain) addOwn(c *call, name string, filter proto.Message, also ...*matcherv3.Matcher_MatcherList_Predicate) {
 	if c.when != nil && c.when.late() {
 		h.cannot(c.Action, "%s with a condition on the response", c.Name())
 		return
 	}
 	if c.when != nil {
-		filter = onlyIf(c.when.holds(), name, filter)
+		also = append([]*matcherv3.Matcher_MatcherList_Predicate{c.when.holds()}, also...)
+	}
+	if len(also) > 0 {
+		filter = onlyIf(all(also...), name, filter)
 	}
 	h.filters = append(h.filters, httpFilter(name, filter))
 }
@@ -112,6 +128,7 @@ func (h *httpChain) lower() {
 			h.decide(c.when)
 		}
 		c.low.http(h, c)
+		c.switched = c.switched || c.byWhen() && !c.low.once
 	}
 }
 

@@ -14,8 +14,9 @@ const metadataKey = "admc"
 
 // policyMetadata says, on a listener or route, which policies it enforces and
 // where each is written, so that an operator who reads the configuration finds
-// the line. Policies come in the order of the calls.
-func policyMetadata(calls []*call) *corev3.Metadata {
+// the line; on a listener also the switch of each, and which of its actions go on
+// when that is off. Policies come in the order of the calls.
+func policyMetadata(calls []*call, switches bool) *corev3.Metadata {
 	var list []*structpb.Value
 	index := map[string]*structpb.Struct{}
 	for _, c := range calls {
@@ -35,6 +36,21 @@ func policyMetadata(calls []*call) *corev3.Metadata {
 			index[p.Name] = st
 			list = append(list, structpb.NewStructValue(st))
 		}
+	}
+	for _, c := range calls {
+		if !switches {
+			break
+		}
+		st := index[c.policy().Name]
+		if c.switched {
+			st.Fields["switch"] = structpb.NewStringValue(c.switchKey())
+			continue
+		}
+		if st.Fields["no_switch"] == nil {
+			st.Fields["no_switch"] = structpb.NewListValue(&structpb.ListValue{})
+		}
+		names := st.Fields["no_switch"].GetListValue()
+		names.Values = append(names.Values, structpb.NewStringValue(c.Name()))
 	}
 	if len(list) == 0 {
 		return nil

@@ -2,12 +2,9 @@ package envoy
 
 import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
-	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	statsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stats/v3"
-	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -19,10 +16,7 @@ import (
 // is done, refused ones included.
 func metricHTTP(h *httpChain, c *call) {
 	log := h.counter(c)
-	if c.when != nil {
-		log.Filter = c.when.logged()
-	}
-	h.logs = append(h.logs, log)
+	h.log(c, log)
 }
 
 // metricTCP: one more for each connection when it ends.
@@ -60,25 +54,6 @@ func (a *adm) counter(c *call) *accesslogv3.AccessLog {
 	})}}
 }
 
-// metricsSocket is where Envoy's admin interface listens: a name in the pod's
-// network namespace, no file. It answers the metrics and nothing else, so that
-// nothing in the pod can reconfigure or stop the proxy through it.
-const metricsSocket = "@admc-metrics"
-
-// metricsAdmin is the admin interface, reduced to what metrics need.
-func metricsAdmin() *bootstrapv3.Admin {
-	return &bootstrapv3.Admin{
-		Address: metricsAddress(),
-		AllowPaths: []*envoymatcherv3.StringMatcher{{
-			MatchPattern: &envoymatcherv3.StringMatcher_Prefix{Prefix: layout.MetricsPath},
-		}},
-	}
-}
-
-func metricsAddress() *corev3.Address {
-	return &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: metricsSocket}}}
-}
-
 // metricsRoute leads from the listener of the startup probe to the metrics.
 func (a *adm) metricsRoute() *routev3.Route {
 	const name = "metrics"
@@ -86,7 +61,7 @@ func (a *adm) metricsRoute() *routev3.Route {
 		Name:                 name,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
 		ConnectTimeout:       seconds(patience),
-		LoadAssignment:       endpoint(name, metricsAddress()),
+		LoadAssignment:       endpoint(name, adminAddress()),
 	}
 	return &routev3.Route{
 		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: layout.MetricsPath}},

@@ -79,13 +79,11 @@ func (a *adm) sealed(l *layout.Listener, policies *listenerv3.Listener) []*liste
 // plainCloses lets a connection inside the proxy end as one between hosts does.
 // By default its end is a reset, which overtakes the last bytes: an HTTP/1 answer
 // with `connection: close` would not arrive.
-func plainCloses() *bootstrapv3.LayeredRuntime {
+func plainCloses() *bootstrapv3.RuntimeLayer {
 	off := &structpb.Struct{Fields: map[string]*structpb.Value{
 		"envoy.reloadable_features.enable_send_rst_on_user_space_socket": structpb.NewBoolValue(false),
 	}}
-	return &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
-		Name: "admc", LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: off},
-	}}}
+	return &bootstrapv3.RuntimeLayer{Name: "admc", LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: off}}
 }
 
 // speaksFirst reports protocols whose server may send before the client has.

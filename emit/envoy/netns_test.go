@@ -152,6 +152,10 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
+// ownRun gives a process a /run/admc of its own, as the ADM's container has; the
+// mount namespace that `ip netns exec` makes is the process's alone.
+const ownRun = `mount -t tmpfs admc /run/admc && exec "$@"`
+
 // runADM writes the emitted file, starts Envoy with it in the namespace of its
 // pod, waits for the startup probe's answer, and steers the pod's connections
 // to it. It gives Envoy's standard output.
@@ -161,8 +165,11 @@ func runADM(t testing.TB, n *namespace, a *layout.ADM, file []byte) *output {
 	if err := os.WriteFile(path, file, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(filepath.Dir(adminSocket), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	stdout, stderr := &output{}, &output{}
-	cmd := exec.Command("ip", "netns", "exec", n.name, "setpriv", "--regid", admGroup, "--clear-groups",
+	cmd := exec.Command("ip", "netns", "exec", n.name, "sh", "-c", ownRun, "sh", "setpriv", "--regid", admGroup, "--clear-groups",
 		envoyBinary(t), "-c", path, "--concurrency", "2", "--log-level", "warning", "--use-dynamic-base-id", "--file-flush-interval-msec", "50")
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	if err := cmd.Start(); err != nil {

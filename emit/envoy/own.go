@@ -21,6 +21,7 @@ func loweringOf(d *ir.ActionDecl) *lowering {
 	}
 	if d.Payload(graph.TCP) != nil {
 		low.tcp = ownTCP
+		low.chained = d.State == ""
 	}
 	return low
 }

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -21,10 +22,10 @@ func rateLimitHTTP(h *httpChain, c *call) {
 	if bucket == nil {
 		return
 	}
-	h.add(c, &httplimitv3.LocalRateLimit{
+	h.addOwn(c, c.name, &httplimitv3.LocalRateLimit{
 		StatPrefix:                     c.policy().Name,
 		TokenBucket:                    bucket,
-		FilterEnabled:                  runtimeFraction(1),
+		FilterEnabled:                  cmp.Or(c.enabled(), runtimeFraction(1)),
 		FilterEnforced:                 runtimeFraction(1),
 		RateLimitedAsResourceExhausted: true,
 	})
@@ -42,7 +43,7 @@ func rateLimitTCP(t *tcpChain, c *call) {
 	if bucket == nil {
 		return
 	}
-	t.add(c, &netlimitv3.LocalRateLimit{StatPrefix: c.policy().Name, TokenBucket: bucket, ShareKey: t.shareKey(c)})
+	t.add(c, &netlimitv3.LocalRateLimit{StatPrefix: c.policy().Name, TokenBucket: bucket, ShareKey: t.shareKey(c), RuntimeEnabled: c.enabledFlag()})
 }
 
 // bucket of one proxy. Envoy refills it continuously at tokens_per_fill over

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -15,6 +16,7 @@ import (
 // A routeOp is what one call does to the route.
 type routeOp struct {
 	call  *call
+	when  *when // nil: always
 	apply func(t *target)
 }
 
@@ -45,7 +47,7 @@ func (h *httpChain) addRoute(c *call, apply func(t *target)) {
 		h.cannot(c.Action, "%s with a condition on the response", c.Name())
 		return
 	}
-	h.routes = append(h.routes, routeOp{c, apply})
+	h.routes = append(h.routes, routeOp{c, c.when, apply})
 }
 
 // routeConfig gives the routes: one, or a tree of matchers with one for each
@@ -57,13 +59,18 @@ func (h *httpChain) routeConfig() *routev3.RouteConfiguration {
 	}
 	var whens []*when
 	for _, op := range h.routes {
-		if w := op.call.when; w != nil && !slices.Contains(whens, w) {
+		if w := op.when; w != nil && !slices.Contains(whens, w) {
 			whens = append(whens, w)
 		}
 	}
+	whens = h.switchRoutes(whens)
 	switch {
 	case len(whens) == 0:
 		host.Routes = []*routev3.Route{h.route(nil)}
+	case len(whens) == 1 && whens[0].onlySwitch:
+		on := h.route(whens)
+		on.Match.RuntimeFraction = &corev3.RuntimeFractionalPercent{RuntimeKey: Switch(whens[0].switchOf), DefaultValue: fraction(1)}
+		host.Routes = []*routev3.Route{on, h.route(nil)}
 	case h.combinations(whens, nil) > maxRoutes:
 		h.cannot(h.routes[0].call.Action, "more than %d combinations of the conditions that bound, repeat or direct the requests of one edge", maxRoutes)
 	default:
@@ -72,6 +79,30 @@ func (h *httpChain) routeConfig() *routev3.RouteConfiguration {
 	config := &routev3.RouteConfiguration{Name: h.name, VirtualHosts: []*routev3.VirtualHost{host}}
 	restoreForwardedProto(config)
 	return config
+}
+
+// switchRoutes adds to the conditions the switches of policies that have no
+// condition, as far as there is room.
+func (h *httpChain) switchRoutes(whens []*when) []*when {
+	decided := switches{}
+	for _, op := range h.routes {
+		p := op.call.policy()
+		if op.when != nil || op.call.low.clustered || decided[p] != nil {
+			continue
+		}
+		with := append(slices.Clone(whens), decided.of(p))
+		if h.combinations(with, nil) > maxSwitched {
+			continue
+		}
+		whens = with
+		for i := range h.routes {
+			if o := &h.routes[i]; o.when == nil && o.call.policy() == p {
+				o.when = decided[p]
+				o.call.switched = true
+			}
+		}
+	}
+	return whens
 }
 
 // routeTree decides the conditions one after the other. At its leaves are the
@@ -113,7 +144,7 @@ func (h *httpChain) open(whens, held []*when) []*when {
 func (h *httpChain) exclusive(a, b *when) bool {
 	for _, p := range h.routes {
 		for _, q := range h.routes {
-			if p.call.when == a && q.call.when == b && p.call.low.routed == q.call.low.routed && !p.call.low.several {
+			if p.when == a && q.when == b && p.call.low.routed == q.call.low.routed && !p.call.low.several {
 				return true
 			}
 		}
@@ -125,7 +156,7 @@ func (h *httpChain) exclusive(a, b *when) bool {
 func (h *httpChain) route(held []*when) *routev3.Route {
 	t := &target{action: &routev3.RouteAction{Timeout: off()}}
 	for _, op := range h.routes {
-		if op.call.when == nil || slices.Contains(held, op.call.when) {
+		if op.when == nil || slices.Contains(held, op.when) {
 			op.apply(t)
 			t.calls = append(t.calls, op.call)
 		}
@@ -134,7 +165,7 @@ func (h *httpChain) route(held []*when) *routev3.Route {
 	r := &routev3.Route{
 		Match:    everyPath(),
 		Action:   &routev3.Route_Route{Route: t.action},
-		Metadata: policyMetadata(t.calls),
+		Metadata: policyMetadata(t.calls, false),
 	}
 	if t.repeats {
 		r.RequestBodyBufferLimit = wrapperspb.UInt64(maxRepeatedBody)

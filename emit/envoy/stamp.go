@@ -7,17 +7,22 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	luav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 
+	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/lang/ir"
 )
 
 // stampHTTP keeps one member of the baggage header of a request (ir.StampAction).
 // No filter of Envoy's own changes a part of a header's value, so it is a script.
 func stampHTTP(h *httpChain, c *call) {
-	h.add(c, &luav3.Lua{
+	h.addOwn(c, c.name, &luav3.Lua{
 		DefaultSourceCode: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: stampScript(c)}},
 		ClearRouteCache:   no(), // no route depends on the header
 	})
 }
+
+// stamps reports whether a rule is one of the checker's: it has no switch, because
+// what others decide by the member would change with it.
+func stamps(r *layout.Rule) bool { return r.Obligation.Actions[0].Name() == ir.StampAction }
 
 // stampScript puts the arguments in front of the script.
 func stampScript(c *call) string {

@@ -52,8 +52,8 @@ func (a *adm) tcpListener(l *layout.Listener) {
 		Name:            l.Name,
 		Address:         address("127.0.0.1", l.Port),
 		ListenerFilters: []*listenerv3.ListenerFilter{originalDst()},
-		Metadata:        policyMetadata(calls),
 	}
+	switchChains(calls)
 	var whens []*when
 	for _, c := range calls {
 		if c.when != nil && !slices.Contains(whens, c.when) {
@@ -74,7 +74,36 @@ func (a *adm) tcpListener(l *layout.Listener) {
 		}
 		listener.FilterChainMatcher = a.tcpTree(l, listener, calls, whens, nil)
 	}
+	listener.Metadata = policyMetadata(calls, true)
 	a.listeners = append(a.listeners, a.sealed(l, listener)...)
+}
+
+// switchChains lets policies without a condition be decided by their switch,
+// where they do something that only another filter chain leaves undone. A counter
+// that each chain would keep for itself stays in one.
+func switchChains(calls []*call) {
+	counts := func(c *call) bool { return c.Name() == "concurrency_limit" || c.Decl.User && c.Decl.State != "" }
+	chains := 1
+	var seen []*when
+	for _, c := range calls {
+		if c.when != nil && !slices.Contains(seen, c.when) {
+			seen, chains = append(seen, c.when), 2*chains
+		}
+	}
+	decided := switches{}
+	for _, c := range calls {
+		p := c.policy()
+		others := func(d *call) bool { return d.policy() != p && counts(d) }
+		if c.when != nil || !c.low.chained || decided[p] != nil || 2*chains > maxSwitched || slices.ContainsFunc(calls, others) {
+			continue
+		}
+		chains *= 2
+		for _, d := range calls {
+			if d.policy() == p && d.when == nil {
+				d.when = decided.of(p)
+			}
+		}
+	}
 }
 
 // decideAtAccept writes the answers of the conditions into the filter state.
@@ -125,13 +154,17 @@ func (w *when) acceptKey() string {
 
 // accepted is the predicate "the policy applies to the connection".
 func (w *when) accepted() *matcherv3.Matcher_MatcherList_Predicate {
-	switch {
-	case len(w.except) == 0:
-		return w.holds()
-	case w.text == "":
-		return w.fromOthers()
+	var each []*matcherv3.Matcher_MatcherList_Predicate
+	if w.switchOf != "" {
+		each = append(each, switchedOn(w.switchOf, anyConnection()))
 	}
-	return all(stateIs(w.acceptKey(), "true"), w.fromOthers())
+	if w.text != "" {
+		each = append(each, stateIs(w.acceptKey(), "true"))
+	}
+	if len(w.except) > 0 {
+		each = append(each, w.fromOthers())
+	}
+	return all(each...)
 }
 
 func (a *adm) tcpFilterChain(l *layout.Listener, logs *[]*accesslogv3.AccessLog, calls []*call, held []*when) *listenerv3.FilterChain {
@@ -140,6 +173,7 @@ func (a *adm) tcpFilterChain(l *layout.Listener, logs *[]*accesslogv3.AccessLog,
 	for _, c := range calls {
 		if c.when == nil || slices.Contains(held, c.when) {
 			c.low.tcp(t, c)
+			c.switched = c.switched || c.when != nil && !c.low.once
 		}
 	}
 	if !t.ended {
@@ -196,9 +230,11 @@ func (t *tcpChain) log(c *call, log *accesslogv3.AccessLog) {
 			return
 		}
 	}
-	if c.when != nil {
-		log.Filter = c.when.logged()
+	var applies *accesslogv3.AccessLogFilter
+	if c.when != nil && !c.when.onlySwitch {
+		applies = c.when.logged()
 	}
+	logIf(log, c.logSwitch(), applies)
 	*t.logs = append(*t.logs, log)
 }
 

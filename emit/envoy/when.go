@@ -36,6 +36,9 @@ type when struct {
 	reads  []string   // attributes of the condition
 	sample float64    // 1 when it is not sampled
 	except []ir.Proof // callers of whom nothing is the policy's
+	// switchOf is the policy by whose switch the answer is no; "": none.
+	switchOf   string
+	onlySwitch bool // there is nothing else to decide
 }
 
 // newWhen gives nil for a rule that always applies.
@@ -45,6 +48,9 @@ func (a *adm) newWhen(l *layout.Listener, r *layout.Rule) *when {
 		return nil
 	}
 	w := &when{policy: ruleName(r), seed: p.Name, sample: p.Sample, except: r.Except}
+	if !stamps(r) {
+		w.switchOf = p.Name
+	}
 	if r.Cond != nil {
 		printer := &celPrinter{unsealed: l.Seal != nil && l.Side == ir.Ingress}
 		text, err := printer.text(r.Cond.Expr)
@@ -109,6 +115,9 @@ func (w *when) decide(routed bool) proto.Message {
 	}
 	// Where the filter doesn't run the answer stays unset, which is "no".
 	var only []*matcherv3.Matcher_MatcherList_Predicate
+	if w.switchOf != "" {
+		only = append(only, switchedOn(w.switchOf, anyRequest()))
+	}
 	if w.sampled() {
 		only = append(only, sampled(w.seed, w.sample))
 	}
@@ -148,7 +157,12 @@ func (w *when) fromOthers() *matcherv3.Matcher_MatcherList_Predicate {
 }
 
 // holds is the predicate "the policy applies".
-func (w *when) holds() *matcherv3.Matcher_MatcherList_Predicate { return stateIs(w.key(), "true") }
+func (w *when) holds() *matcherv3.Matcher_MatcherList_Predicate {
+	if w.onlySwitch {
+		return switchedOn(w.switchOf, anyRequest())
+	}
+	return stateIs(w.key(), "true")
+}
 
 // stateIs is the predicate "the filter state has the value under the key".
 func stateIs(key, value string) *matcherv3.Matcher_MatcherList_Predicate {

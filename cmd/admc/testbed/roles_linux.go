@@ -51,6 +51,13 @@ func play(etc string, args []string) error {
 	}
 	switch role := args[0]; role {
 	case "exec":
+		// Where an ADM's container has a directory of its own, for the admin socket.
+		if err := os.MkdirAll("/run/admc", 0o755); err != nil {
+			return err
+		}
+		if err := syscall.Mount("admc", "/run/admc", "tmpfs", 0, ""); err != nil {
+			return fmt.Errorf("give the pod its /run/admc: %w", err)
+		}
 		return fmt.Errorf("become %s: %w", args[1], syscall.Exec(args[1], args[1:], os.Environ()))
 	case "http":
 		return serve(args[2], func(l net.Listener) error {
