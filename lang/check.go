@@ -58,6 +58,7 @@ func (c *checker) check(files []*syntax.File) *ir.Program {
 			c.settle(p)
 		}
 	}
+	c.idlePins()
 	c.carry()
 	for _, p := range c.policies {
 		if !p.bad {

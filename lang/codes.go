@@ -53,6 +53,7 @@ const (
 	RequireUnmet  diag.Code = "require-unmet"
 	UnknownPolicy diag.Code = "unknown-policy"
 	OrderCycle    diag.Code = "order-cycle"
+	UnusedOrder   diag.Code = "unused-order"
 	Overruled     diag.Code = "overruled"
 
 	RefusesNothing    diag.Code = "refuses-nothing"
@@ -410,6 +411,17 @@ policy count { on search -> geo  rate_limit(5/s) }
 	Good: `@before(count)
 policy cut { on search -> geo  fault(abort: 503) }
 @after(cut)
+policy count { on search -> geo  rate_limit(5/s) }
+`,
+}, {
+	Code:    UnusedOrder,
+	Summary: "@before or @after between policies that share no call.",
+	Bad: `@before(count)
+policy cut { on frontend -> search  fault(abort: 503) }
+policy count { on search -> geo  rate_limit(5/s) }
+`,
+	Good: `@before(count)
+policy cut { on search -> geo  fault(abort: 503) }
 policy count { on search -> geo  rate_limit(5/s) }
 `,
 }, {

@@ -121,6 +121,27 @@ func (c *checker) reportCycle(path []pin) {
 	}
 }
 
+// idlePins warns of @before and @after between policies that share no call: there
+// is no request on which they could say anything.
+func (c *checker) idlePins() {
+	for _, p := range c.policies {
+		for _, x := range p.then {
+			if x.first.bad || x.then.bad || len(x.first.live) == 0 || len(x.then.live) == 0 || shareCall(x.first, x.then) {
+				continue
+			}
+			c.bag.Warnf(x.at, UnusedOrder, "policies %s and %s share no call, so that neither comes before the other on any request", x.first.ir.Name, x.then.ir.Name)
+		}
+	}
+}
+
+func shareCall(p, q *policy) bool {
+	calls := map[int32]bool{}
+	for _, e := range p.live {
+		calls[e.call] = true
+	}
+	return slices.ContainsFunc(q.live, func(e liveEdge) bool { return calls[e.call] })
+}
+
 // phases gives the phases in which a policy's actions act, in their order. known
 // has those that are worked out, and nil for those that are being worked out.
 func phases(p *policy, known map[*policy][]int) []int {
