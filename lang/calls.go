@@ -52,8 +52,9 @@ func (c *checker) call(n *syntax.Call) *typedCall {
 
 // leftAlone are the parts that an action does not touch when an argument is empty.
 var leftAlone = map[string]map[string]string{
-	"rewrite": {"request.path": "prefix", "request.host": "host"},
-	"lb":      {"request.headers": "key"},
+	"rewrite":    {"request.path": "prefix", "request.host": "host"},
+	"lb":         {"request.headers": "key"},
+	"rate_limit": {"request.headers[per]": "per"},
 }
 
 // touched gives the parts of a declaration that a call with these arguments

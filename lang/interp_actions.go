@@ -120,7 +120,11 @@ type bucketKey struct {
 	action     *ir.Action
 	obligation *ir.Obligation
 	caller     *graph.Call
+	value      string // of the header that it is counted by
 }
+
+// longestCounted is what of a header's value a proxy keeps to count by, in bytes.
+const longestCounted = 256
 
 func limits(a *attempt, c *act) {
 	ok, left := a.take(c)
@@ -164,6 +168,11 @@ func (a *attempt) counter(c *act) bucketKey {
 	key := bucketKey{action: c.Action, obligation: c.rule.obligation}
 	if c.Args["scope"].Str == "caller" {
 		key.caller = a.req.Call
+	}
+	if per := c.Args["per"].Str; per != "" {
+		if v := a.msg.headers.Get(per); len(v) <= longestCounted {
+			key.value = v
+		}
 	}
 	return key
 }

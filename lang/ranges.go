@@ -22,7 +22,7 @@ type valueRule func(args map[string]ir.Value, at diag.Span, bag *diag.Bag)
 var valueRules = map[string][]valueRule{
 	"deny":            {intBetween("status", 200, 599)},
 	"jwt":             {notEmpty("issuer"), keySource, keySet, keyURL},
-	"rate_limit":      {ratePositive("rate"), intAtLeast("burst", 0), globalBudget},
+	"rate_limit":      {ratePositive("rate"), intAtLeast("burst", 0), globalBudget, countedHeader},
 	"timeout":         {durationPositive("after")},
 	"connect_timeout": {durationPositive("after")},
 	"idle_timeout":    {durationPositive("after")},
@@ -217,8 +217,9 @@ func isVersion(s string) bool {
 // actsOn says on which planes an argument, or a word in it, means anything.
 // What is not here means something on every plane of its action.
 var actsOn = map[string]map[string][]graph.Plane{
-	"deny":  {"status": {graph.HTTP}, "body": {graph.HTTP, graph.GRPC}, "code": {graph.GRPC}},
-	"retry": {"cancelled": {graph.GRPC}, "deadline-exceeded": {graph.GRPC}, "internal": {graph.GRPC}, "resource-exhausted": {graph.GRPC}},
+	"deny":       {"status": {graph.HTTP}, "body": {graph.HTTP, graph.GRPC}, "code": {graph.GRPC}},
+	"rate_limit": {"per": {graph.HTTP, graph.GRPC}},
+	"retry":      {"cancelled": {graph.GRPC}, "deadline-exceeded": {graph.GRPC}, "internal": {graph.GRPC}, "resource-exhausted": {graph.GRPC}},
 }
 
 // unusedArguments warns of what is written and means nothing on any edge.

@@ -446,6 +446,9 @@ var answers = []row{
 		each(times(3, web("/")), clientSaw("x-envoy-ratelimited", "/")), "200 app | 200 app | 429 | 429 []", "200 app | 200 app | 200 app | 200 []", served},
 	{"a global rate_limit for all callers, if", "http", both, []policy{{name: "p", when: beta, reads: betaReads, actions: []*ir.Action{act("rate_limit", args{"rate": rate(1, time.Minute), "global": boolean(true), "scope": str("service")})}}},
 		each(web("/"), web("/", "x-group", "beta"), web("/"), web("/", "x-group", "beta")), "200 app | 200 app | 200 app | 429", "200 app | 200 app | 200 app | 200 app", served},
+	{"a global rate_limit per header", "http", both, []policy{do("p", act("rate_limit", args{"rate": rate(1, time.Hour), "global": boolean(true), "per": str("x-user")}))},
+		each(web("/", "x-user", "a"), web("/", "x-user", "b"), web("/", "x-user", "a"), web("/"), web("/", "x-user", strings.Repeat("x", 257))),
+		"200 app | 200 app | 429 | 200 app | 429", "200 app | 200 app | 200 app | 200 app | 200 app", served},
 	{"a global rate_limit", "grpc", both, []policy{do("p", act("rate_limit", args{"rate": rate(2, time.Hour), "global": boolean(true)}))},
 		times(3, rpc("x")), "OK | OK | ResourceExhausted", "OK | OK | OK", served},
 	{"a global rate_limit without its service", "http", both, []policy{

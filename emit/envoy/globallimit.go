@@ -38,6 +38,9 @@ func globalLimitHTTP(h *httpChain, c *call) {
 			GenericKey: &routev3.RateLimit_Action_GenericKey{DescriptorKey: e.key, DescriptorValue: e.value},
 		}})
 	}
+	if per := c.str("per"); per != "" {
+		limit.Actions = append(limit.Actions, valueOf(per))
+	}
 	h.addOwn(c, c.name, &httplimitv3.RateLimit{
 		Domain:                         limitDomain,
 		FilterEnabled:                  c.enabled(),

@@ -34,7 +34,7 @@ type args map[string]ir.Value
 
 var defaults = map[string]args{
 	"deny":              {"status": num(403), "body": str(""), "code": str("PERMISSION_DENIED")},
-	"rate_limit":        {"burst": num(0), "scope": str("caller"), "address": str("limits.test:19997")},
+	"rate_limit":        {"burst": num(0), "scope": str("caller"), "address": str("limits.test:19997"), "per": str("")},
 	"timeout":           {},
 	"connect_timeout":   {},
 	"idle_timeout":      {},

@@ -2,12 +2,18 @@ package envoy
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	commonlimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
 	httplimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
 	netlimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/local_ratelimit/v3"
+	exprv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/rate_limit_descriptors/expr/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"admc.dev/admc/emit/layout"
 )
@@ -22,13 +28,41 @@ func rateLimitHTTP(h *httpChain, c *call) {
 	if bucket == nil {
 		return
 	}
-	h.addOwn(c, c.name, &httplimitv3.LocalRateLimit{
+	limit := &httplimitv3.LocalRateLimit{
 		StatPrefix:                     c.policy().Name,
 		TokenBucket:                    bucket,
 		FilterEnabled:                  cmp.Or(c.enabled(), runtimeFraction(1)),
 		FilterEnforced:                 runtimeFraction(1),
 		RateLimitedAsResourceExhausted: true,
-	})
+	}
+	if per := c.str("per"); per != "" {
+		// An entry without a value stands for every value. What has none takes the
+		// bucket of the filter.
+		limit.RateLimits = []*routev3.RateLimit{{Actions: []*routev3.RateLimit_Action{valueOf(per)}}}
+		limit.Descriptors = []*commonlimitv3.LocalRateLimitDescriptor{{Entries: []*commonlimitv3.RateLimitDescriptor_Entry{{Key: per}}, TokenBucket: bucket}}
+		limit.MaxDynamicDescriptors = u32(countedValues)
+		limit.AlwaysConsumeDefaultTokenBucket = wrapperspb.Bool(false)
+	}
+	h.addOwn(c, c.name, limit)
+}
+
+const (
+	// countedValues of a header have a bucket of their own at a time.
+	countedValues = 10000
+	// longestCounted is how long such a value may be, in bytes, so that callers
+	// can't fill the proxy's memory with them.
+	longestCounted = 256
+)
+
+// valueOf makes a descriptor's entry of a request header, as conditions read it:
+// several values joined, and "" where it is absent or too long.
+func valueOf(header string) *routev3.RateLimit_Action {
+	read := fmt.Sprintf(`request.headers[%s]`, celString(header))
+	text := fmt.Sprintf(`%s in request.headers && size(%s) <= %d ? %s : ""`, celString(header), read, longestCounted, read)
+	return &routev3.RateLimit_Action{ActionSpecifier: &routev3.RateLimit_Action_Extension{Extension: &corev3.TypedExtensionConfig{
+		Name:        "per",
+		TypedConfig: typed(&exprv3.Descriptor{DescriptorKey: header, ExprSpecifier: &exprv3.Descriptor_Text{Text: text}}),
+	}}}
 }
 
 // rateLimitTCP counts connections; one too many is closed before any is made to

@@ -3,6 +3,8 @@
 package envoy
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +51,18 @@ var rows = []row{
 		}, "200 app | 200 app | 429 local_rate_limited | 200 app", "200 app | 200 app | 200 app | 200 app", served},
 	{"rate_limit", "grpc", both, []policy{do("p", act("rate_limit", args{"rate": rate(10, time.Hour), "burst": num(2)}))},
 		times(3, rpc("x")), "OK | OK | ResourceExhausted local_rate_limited", "OK | OK | OK", served},
+	{"rate_limit per header", "http", both, []policy{do("p", act("rate_limit", args{"rate": rate(10, time.Hour), "burst": num(1), "per": str("x-user")}))},
+		each(web("/", "x-user", "a"), web("/", "X-User", "a"), web("/", "x-user", "b"), web("/", "x-user", "a", "x-user", "b"), web("/", "x-user", "b", "x-user", "a"),
+			web("/"), web("/", "x-user", ""), web("/", "x-user", strings.Repeat("x", 257)), web("/", "x-user", strings.Repeat("x", 256)), web("/", "x-user", "b")),
+		"200 app | 429 local_rate_limited | 200 app | 200 app | 200 app | 200 app | 429 local_rate_limited | 429 local_rate_limited | 200 app | 429 local_rate_limited",
+		strings.Join(slices.Repeat([]string{"200 app"}, 10), " | "), served},
+	{"rate_limit per header", "grpc", both, []policy{do("p", act("rate_limit", args{"rate": rate(10, time.Hour), "burst": num(1), "per": str("x-user")}))},
+		each(rpc("x", "x-user", "a"), rpc("x", "x-user", "b"), rpc("x", "x-user", "a"), rpc("x"), rpc("x")),
+		"OK | OK | ResourceExhausted local_rate_limited | OK | ResourceExhausted local_rate_limited", "OK | OK | OK | OK | OK", served},
+	{"rate_limit per header that another policy sets", "http", both, []policy{
+		do("p", act("set_header", args{"name": str("x-user"), "value": str("all")})),
+		do("q", act("rate_limit", args{"rate": rate(10, time.Hour), "burst": num(1), "per": str("x-user")}))},
+		each(web("/", "x-user", "a"), web("/", "x-user", "b")), "200 app | 429 local_rate_limited", "200 app | 200 app", served},
 	{"rate_limit", "tcp", both, []policy{do("p", act("rate_limit", args{"rate": rate(10, time.Hour), "burst": num(2)}))},
 		reached(times(3, greeting), connections), hello + " | " + hello + " | closed; 2 reached the app", hello + " | " + hello + " | " + hello + "; 3 reached the app", served},
 	{"two rate_limits", "http", both, []policy{
