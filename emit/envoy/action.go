@@ -64,7 +64,7 @@ var lowerings = map[string]*lowering{
 	"outlier_detection": {http: outlierHTTP, tcp: outlierTCP, routed: "outlier", commutes: outlierCommutes, clustered: true},
 	"cors":              {http: corsHTTP},
 	"ext_authz":         {http: extAuthzHTTP, byPath: func(*call) bool { return true }},
-	"concurrency_limit": {http: concurrencyHTTP, tcp: concurrencyTCP},
+	"concurrency_limit": {http: concurrencyHTTP, tcp: concurrencyTCP, chained: true},
 	"bandwidth_limit":   {http: bandwidthHTTP},
 	"max_body":          {http: maxBodyHTTP, writes: lengthWritten},
 	"rewrite":           {http: rewriteHTTP, writes: rewritten, commutes: unread, byPath: rewritesPath},

@@ -1,11 +1,11 @@
 package envoy
 
 import (
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	brotliv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/compression/brotli/compressor/v3"
 	gzipv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/compression/gzip/compressor/v3"
 	compressorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/compressor/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
 )
 
 // compressHTTP: compress(types), with brotli where the caller takes both.
@@ -14,10 +14,13 @@ func compressHTTP(h *httpChain, c *call) {
 	for _, t := range texts(c.Args["types"]) {
 		types = append(types, &envoymatcherv3.StringMatcher{MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: t}, IgnoreCase: true})
 	}
-	for _, library := range []*corev3.TypedExtensionConfig{extension("gzip", &gzipv3.Gzip{}), extension("brotli", &brotliv3.Brotli{})} {
-		h.addOwn(c, c.name+"/"+library.Name, &compressorv3.Compressor{
-			CompressorLibrary: library,
-			ChooseFirst:       library.Name == "brotli",
+	for _, library := range []struct {
+		name string
+		how  proto.Message
+	}{{"gzip", &gzipv3.Gzip{}}, {"brotli", &brotliv3.Brotli{}}} {
+		h.addOwn(c, c.name+"/"+library.name, &compressorv3.Compressor{
+			CompressorLibrary: extension(c.policy().Name, library.how), // the name is a part of the counters' names
+			ChooseFirst:       library.name == "brotli",
 			ResponseDirectionConfig: &compressorv3.Compressor_ResponseDirectionConfig{
 				CommonConfig:         &compressorv3.Compressor_CommonDirectionConfig{ContentTypeMatcher: types, Enabled: c.enabledFlag()},
 				WeakenEtagOnCompress: true,

@@ -35,13 +35,15 @@ func concurrencyHTTP(h *httpChain, c *call) {
 // concurrencyTCP closes a connection too many before any is made to the receiver.
 // The filter counts for its own filter chain; where a call is in several, the
 // connections to the receiver are counted instead, at a cluster that they share.
+// The filter's own switch is of no use: it counts a connection that came while it
+// was off when that ends, and is full for ever after.
 func concurrencyTCP(t *tcpChain, c *call) {
 	limit := t.concurrent(c)
 	if limit == 0 {
 		return
 	}
 	if !t.repeated(c) {
-		t.add(c, &connlimitv3.ConnectionLimit{StatPrefix: c.policy().Name, MaxConnections: wrapperspb.UInt64(uint64(limit)), RuntimeEnabled: c.enabledFlag()})
+		t.add(c, &connlimitv3.ConnectionLimit{StatPrefix: c.policy().Name, MaxConnections: wrapperspb.UInt64(uint64(limit))})
 		return
 	}
 	if t.most.limit > 0 {

@@ -134,10 +134,11 @@ func (n *namespace) listen(t testing.TB, address string) net.Listener {
 	return l
 }
 
-// output is what a process wrote, to be read while it runs.
+// output is what an Envoy wrote, to be read while it runs.
 type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	admin string // the socket of its admin interface, as it is seen from here
+	mu    sync.Mutex
+	b     bytes.Buffer
 }
 
 func (o *output) Write(p []byte) (int, error) {
@@ -175,6 +176,7 @@ func runADM(t testing.TB, n *namespace, a *layout.ADM, file []byte) *output {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	stdout.admin = fmt.Sprintf("/proc/%d/root%s", cmd.Process.Pid, adminSocket)
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()

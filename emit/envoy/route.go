@@ -3,6 +3,7 @@ package envoy
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
@@ -167,10 +168,23 @@ func (h *httpChain) route(held []*when) *routev3.Route {
 		Action:   &routev3.Route_Route{Route: t.action},
 		Metadata: policyMetadata(t.calls, false),
 	}
+	r.StatPrefix = names(t.calls)
 	if t.repeats {
 		r.RequestBodyBufferLimit = wrapperspb.UInt64(maxRepeatedBody)
 	}
 	return r
+}
+
+// names of the policies that make a route what it is: Envoy counts there, beside
+// the listener, what became of the requests. "": none.
+func names(calls []*call) string {
+	var list []string
+	for _, c := range calls {
+		if name := c.policy().Name; !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return strings.Join(list, "+")
 }
 
 // everyPath matches what gets this far: Envoy itself answers 404 to a request
