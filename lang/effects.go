@@ -61,7 +61,7 @@ type effects struct {
 	kinds   map[string]*effectKind
 	calls   map[*typedCall]int32 // numbers of actions with their arguments
 	texts   map[string]int32
-	fronted map[*ir.Policy]bool // policies that another stands before by hand
+	fronted map[*policy]bool // policies that another stands before by hand
 	between map[[2]*effectClass]influence
 	key     []byte
 }
@@ -69,7 +69,7 @@ type effects struct {
 func newEffects() effects {
 	return effects{
 		classes: map[string]*effectClass{}, kinds: map[string]*effectKind{}, calls: map[*typedCall]int32{}, texts: map[string]int32{},
-		fronted: map[*ir.Policy]bool{}, between: map[[2]*effectClass]influence{},
+		fronted: map[*policy]bool{}, between: map[[2]*effectClass]influence{},
 	}
 }
 
@@ -105,7 +105,7 @@ func (e *effects) classOf(o *obligation) *effectClass {
 		}
 		e.key = binary.AppendVarint(e.key, int64(n))
 	}
-	front := len(o.policy.ir.Front) > 0 || e.fronted[o.policy.ir]
+	front := len(o.policy.fronts) > 0 || e.fronted[o.policy]
 	if front {
 		e.key = fmt.Appendf(e.key, "%s %s", o.policy.ir.Name, o.acts[0].ir.At)
 	}

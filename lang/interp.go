@@ -212,7 +212,7 @@ func (c *interpreted) divide() {
 	var behind []*act
 	for _, a := range c.acts {
 		chooses := slices.ContainsFunc(slices.Collect(maps.Values(a.Decl.Sides)), func(s ir.DeclSide) bool { return s == ir.EgressOnly })
-		if !chooses && slices.ContainsFunc(c.wrappers, func(w *act) bool { return slices.Contains(a.rule.policy.Front, w.rule.policy) }) {
+		if !chooses && slices.ContainsFunc(c.wrappers, func(w *act) bool { return slices.Contains(a.rule.obligation.Front, w.rule.policy) }) {
 			c.fronts = append(c.fronts, a)
 		} else {
 			behind = append(behind, a)

@@ -60,7 +60,7 @@ func (c *checker) join(all []*obligation) []*ir.Row {
 		plans: map[string]*plan{}, toldOf: map[toldKey]bool{},
 	}
 	for _, p := range c.policies {
-		for _, then := range p.ir.Front {
+		for _, then := range p.fronts {
 			j.fronted[then] = true
 		}
 	}
@@ -140,6 +140,10 @@ func (j *joiner) port(group []*obligation) {
 			j.forbids(x, y, pair.r)
 			if s := pair.r.same; s != nil {
 				j.rows = append(j.rows, &ir.Row{Kind: ir.Same, P: x.ir, Q: y.ir, Text: s.text, PAt: s.xAt, QAt: s.yAt})
+				if s.turned {
+					x, y = y, x
+				}
+				x.ir.Front = append(x.ir.Front, y.policy.ir)
 			}
 		}
 	}

@@ -52,8 +52,8 @@ func (c *checker) order() {
 	}
 	for _, x := range all {
 		x.first.then = append(x.first.then, x)
-		if x.then.wraps() && !slices.Contains(x.first.ir.Front, x.then.ir) {
-			x.first.ir.Front = append(x.first.ir.Front, x.then.ir)
+		if x.then.wraps() && !slices.Contains(x.first.fronts, x.then) {
+			x.first.fronts = append(x.first.fronts, x.then)
 		}
 	}
 	if !c.cyclic() {
@@ -170,7 +170,7 @@ func phases(p *policy, known map[*policy][]int) []int {
 			}
 		}
 	}
-	if len(p.ir.Front) > 0 {
+	if len(p.fronts) > 0 {
 		for i, t := range p.calls {
 			if !t.act.decl.Wraps {
 				out[i] = outermost

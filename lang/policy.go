@@ -46,6 +46,7 @@ type policy struct {
 	named   []matched       // the calls that these name, whichever of them its actions are about
 
 	ahead, behind []*policy // that it names in @before and @after
+	fronts        []*policy // with a wrapper, before which it stands by hand
 	then          []pin     // what has to come after it
 }
 

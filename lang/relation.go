@@ -22,6 +22,7 @@ func (r *relation) nothing() bool { return len(r.forbid)+len(r.conflicts) == 0 &
 type together struct {
 	text     string
 	xAt, yAt diag.Span
+	turned   bool // y stands before x
 }
 
 // A forbid is the template of an order row, between the actions a of x and b of
@@ -76,13 +77,13 @@ func relate(x, y *obligation) *relation {
 // sameProxy: what stands before a wrapper is on the wrapper's proxy.
 func sameProxy(x, y effect) *together {
 	before := func(p, q effect) bool {
-		return !p.act.decl.Wraps && q.act.decl.Wraps && slices.Contains(p.o.policy.ir.Front, q.o.policy.ir)
+		return !p.act.decl.Wraps && q.act.decl.Wraps && slices.Contains(p.o.policy.fronts, q.o.policy)
 	}
 	switch {
 	case before(x, y):
-		return &together{pinText(x, y), x.ir.At, y.ir.At}
+		return &together{pinText(x, y), x.ir.At, y.ir.At, false}
 	case before(y, x):
-		return &together{pinText(y, x), x.ir.At, y.ir.At}
+		return &together{pinText(y, x), x.ir.At, y.ir.At, true}
 	}
 	return nil
 }

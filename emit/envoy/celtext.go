@@ -29,6 +29,10 @@ type celPrinter struct {
 	// unsealed: the seal was taken off before (mtls.go), so that whether there was
 	// one is whether somebody was proved.
 	unsealed bool
+	// unnoted: while headers of the answer are changed its status may not be noted
+	// yet. It is 200 then: Envoy's cors filter passes the answer to a preflight on
+	// without saying what it is.
+	unnoted bool
 }
 
 // Levels of the CEL grammar, weakest first; an operand that binds weaker than
@@ -86,6 +90,10 @@ func (p *celPrinter) expr(e *exprpb.Expr, want int) {
 func (p *celPrinter) selection(s *exprpb.Expr_Select) {
 	if p.unsealed && s.GetField() == "mtls" && s.GetOperand().GetIdentExpr().GetName() == "connection" {
 		fmt.Fprintf(&p.b, "(%s in filter_state)", celString(peerKey))
+		return
+	}
+	if p.unnoted && !s.GetTestOnly() && s.GetField() == "code" && s.GetOperand().GetIdentExpr().GetName() == "response" {
+		p.b.WriteString("(has(response.code) ? response.code : 200)")
 		return
 	}
 	if s.GetTestOnly() {

@@ -89,7 +89,7 @@ func (a *adm) pinned(c *call, calls []*call) bool {
 	for _, w := range calls {
 		switch {
 		case !w.low.wrapper || w == c:
-		case slices.Contains(c.policy().Front, w.policy()):
+		case slices.Contains(c.rule.Obligation.Front, w.policy()):
 			before = w
 		case c.low.commutes == nil || !c.low.commutes(c, w):
 			within = w

@@ -153,7 +153,7 @@ func (p *program) call(port int, proto graph.Protocol, side ir.Side, policies ..
 	for i, pol := range policies {
 		for _, name := range pol.front {
 			j := slices.IndexFunc(policies, func(q policy) bool { return q.name == name })
-			l.Rules[i].Obligation.Policy.Front = append(l.Rules[i].Obligation.Policy.Front, l.Rules[j].Obligation.Policy)
+			l.Rules[i].Obligation.Front = append(l.Rules[i].Obligation.Front, l.Rules[j].Obligation.Policy)
 		}
 	}
 	adm.Listeners = append(adm.Listeners, l)

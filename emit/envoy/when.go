@@ -52,7 +52,7 @@ func (a *adm) newWhen(l *layout.Listener, r *layout.Rule) *when {
 		w.switchOf = p.Name
 	}
 	if r.Cond != nil {
-		printer := &celPrinter{unsealed: l.Seal != nil && l.Side == ir.Ingress}
+		printer := &celPrinter{unsealed: l.Seal != nil && l.Side == ir.Ingress, unnoted: slices.ContainsFunc(l.Rules, answersPreflights)}
 		text, err := printer.text(r.Cond.Expr)
 		if err != nil {
 			a.bag.Errorf(r.Cond.At, CodeUnsupported, "no data plane can do %s", err)
@@ -60,6 +60,10 @@ func (a *adm) newWhen(l *layout.Listener, r *layout.Rule) *when {
 		w.text, w.reads = text, r.Cond.Reads
 	}
 	return w
+}
+
+func answersPreflights(r *layout.Rule) bool {
+	return slices.ContainsFunc(r.Obligation.Actions, func(a *ir.Action) bool { return a.Name() == "cors" })
 }
 
 // ruleName is the policy's name, with the part and the group of callers where

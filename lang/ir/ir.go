@@ -38,12 +38,8 @@ type Policy struct {
 	// Sample is the share of requests it acts on, from 0 to 1; 1 without a
 	// `sample` clause.
 	Sample     float64
-	FailClosed bool // what holds when an action can't decide or its proxy is dead
-	// Front are the policies with a wrapper (timeout, retry, …) before which this
-	// one stands by hand: it acts once for a request and not for each attempt, on
-	// the wrapper's own proxy, before all that the wrapper holds.
-	Front     []*Policy
-	Condition string // the `when` as written, "" without one
+	FailClosed bool   // what holds when an action can't decide or its proxy is dead
+	Condition  string // the `when` as written, "" without one
 	// Paths are the calls that a policy with `path` clauses can be about, in the
 	// order of receiver, port and sender, with what the chains that end with them
 	// have in common.
@@ -292,6 +288,11 @@ type Obligation struct {
 	// LeftOut are the calls into the port that are not of the obligation; set
 	// where Both is.
 	LeftOut []*graph.Call
+	// Front are the policies with a wrapper (timeout, retry, …) before which this
+	// one stands by hand, where both can act on one request: it acts once for the
+	// request and not for each attempt, on the wrapper's own proxy, before all that
+	// the wrapper holds.
+	Front []*Policy
 }
 
 // A Group is edges of an obligation that get the same at the receiver: what
