@@ -100,6 +100,7 @@ func (b *Bed) mkdirCgroup(dir string) string {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() {
+		os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0) // what a server started by itself
 		if err := removeCgroup(dir); err != nil {
 			b.t.Error(err)
 		}

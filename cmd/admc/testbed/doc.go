@@ -1,8 +1,8 @@
 // Package testbed runs emitted files on real parts: pods are network namespaces
-// with addresses of their own, services are small HTTP and TCP servers in them,
-// an ADM is a real Envoy with the emitted, unmodified envoy.yaml, and its
-// connections are brought to it by the redirect objects with the emitted
-// configuration.
+// with addresses of their own, services are small HTTP, gRPC and TCP servers in
+// them, or Debian's PostgreSQL, MariaDB and Redis, an ADM is a real Envoy with
+// the emitted, unmodified envoy.yaml, and its connections are brought to it by
+// the redirect objects with the emitted configuration.
 //
 // In: a directory as `admc compile` writes it. Out: what clients in the pods
 // get. It needs root, Linux and an Envoy (the variable ENVOY, then PATH, then

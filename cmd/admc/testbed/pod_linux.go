@@ -23,6 +23,7 @@ type Pod struct {
 	bed    *Bed
 	ns     namespace
 	cgroup string
+	dialer dialer
 	etc    string // what its /etc has before the host's: hosts, resolv.conf, an ADM's files
 }
 
@@ -111,22 +112,16 @@ type process struct {
 
 // start runs this binary again in the pod, in a role (see roles_linux.go).
 func (p *Pod) start(cgroup string, stderr io.Writer, role ...string) *process {
+	p.bed.t.Helper()
+	return p.startWith(cgroup, stderr, nil, role...)
+}
+
+// startWith is start with files that are open in the process, from descriptor 3 on.
+func (p *Pod) startWith(cgroup string, stderr io.Writer, files []*os.File, role ...string) *process {
 	t := p.bed.t
 	t.Helper()
-	dir, err := os.Open(cgroup)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dir.Close()
-	cmd := exec.Command("/proc/self/exe", role...)
-	cmd.Env = append(os.Environ(), roleVariable+"="+p.etc)
-	cmd.Stderr = stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		UseCgroupFD:  true,
-		CgroupFD:     int(dir.Fd()),
-		Unshareflags: syscall.CLONE_NEWNS, // for an /etc of its own
-		Pdeathsig:    syscall.SIGKILL,
-	}
+	cmd := p.command(role...)
+	cmd.Stderr, cmd.ExtraFiles = stderr, files
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -135,13 +130,38 @@ func (p *Pod) start(cgroup string, stderr io.Writer, role ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.ns.do(cmd.Start); err != nil {
-		t.Fatalf("start %s in a pod of %s: %v", role[0], p.Service, err)
-	}
+	p.launch(cgroup, cmd)
 	proc := &process{cmd: cmd, stdin: in, lines: bufio.NewScanner(out)}
 	proc.lines.Buffer(nil, 1<<20)
 	t.Cleanup(proc.stop)
 	return proc
+}
+
+// command is this binary in a role.
+func (p *Pod) command(role ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", role...)
+	cmd.Env = append(os.Environ(), roleVariable+"="+p.etc)
+	return cmd
+}
+
+// launch starts a command in the pod's namespace and in one of its cgroups.
+func (p *Pod) launch(cgroup string, cmd *exec.Cmd) {
+	t := p.bed.t
+	t.Helper()
+	dir, err := os.Open(cgroup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		UseCgroupFD:  true,
+		CgroupFD:     int(dir.Fd()),
+		Unshareflags: syscall.CLONE_NEWNS, // for an /etc of its own
+		Pdeathsig:    syscall.SIGKILL,
+	}
+	if err := p.ns.do(cmd.Start); err != nil {
+		t.Fatalf("start %s in a pod of %s: %v", cmd.Args[1], p.Service, err)
+	}
 }
 
 // stop kills the process and waits for it; a second time does nothing.

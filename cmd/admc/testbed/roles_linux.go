@@ -2,26 +2,36 @@ package testbed
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/websocket"
+	"golang.org/x/sys/unix"
 )
 
 // roleVariable tells this binary that it is a process of a pod. Its value is
 // the directory of the pod's hosts and resolv.conf; the arguments are the role:
 //
-//	exec PROGRAM ARGS…   becomes another program
-//	http POD PORT        a server that answers with what it was asked, see Echo
-//	tcp POD PORT         a server that greets with "POD\n" and sends back what it gets
-//	client               sends requests, see Client
+//	exec PROGRAM ARGS…        becomes another program
+//	as USER PROGRAM ARGS…     the same, as another user
+//	http POD PORT             a server that answers with what it was asked, see Echo
+//	grpc POD PORT             a server that sends back what it gets, see Talk
+//	tcp POD PORT              a server that greets with "POD\n" and sends back what it gets
+//	set POD PORT MEMBER,…     a member of a replica set, see SetMember
+//	client                    sends requests, see Client
+//	dialer                    connects for the test, see Pod.Dial
 const roleVariable = "ADMC_TESTBED_POD"
 
 // Main plays the role of a process that a Bed started, and does not return then.
@@ -58,7 +68,12 @@ func play(etc string, args []string) error {
 		if err := syscall.Mount("admc", "/run/admc", "tmpfs", 0, ""); err != nil {
 			return fmt.Errorf("give the pod its /run/admc: %w", err)
 		}
-		return fmt.Errorf("become %s: %w", args[1], syscall.Exec(args[1], args[1:], os.Environ()))
+		return become(args[1:])
+	case "as":
+		if err := takeUser(args[1]); err != nil {
+			return fmt.Errorf("become the user %s: %w", args[1], err)
+		}
+		return become(args[2:])
 	case "http":
 		return serve(args[2], func(l net.Listener) error {
 			srv := http.Server{Handler: echoHandler(args[1]), Protocols: new(http.Protocols)}
@@ -68,6 +83,12 @@ func play(etc string, args []string) error {
 		})
 	case "tcp":
 		return serve(args[2], func(l net.Listener) error { return serveEcho(l, args[1]) })
+	case "grpc":
+		return serve(args[2], func(l net.Listener) error { return serveTalk(l, args[1]) })
+	case "set":
+		return serve(args[2], func(l net.Listener) error { return serveSet(l, args[1], strings.Split(args[3], ",")) })
+	case "dialer":
+		return runDialer(os.NewFile(3, "connections"))
 	case "client":
 		return runClient(os.Stdin, os.Stdout)
 	default:
@@ -80,6 +101,36 @@ func isDirectory(path string) bool {
 	return err == nil && st.IsDir()
 }
 
+// become is exec: what it gives is an error.
+func become(argv []string) error {
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("become %s: %w", path, syscall.Exec(path, argv, os.Environ()))
+}
+
+// takeUser gives up root. The kernel then forgets that the process dies with its
+// parent, so that is said again.
+func takeUser(name string) error {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return err
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(gid), syscall.Setuid(uid)); err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0, 0, 0)
+}
+
 // serve says "ready" when the port is open.
 func serve(port string, f func(net.Listener) error) error {
 	l, err := net.Listen("tcp4", "0.0.0.0:"+port)
@@ -90,7 +141,8 @@ func serve(port string, f func(net.Listener) error) error {
 	return f(l)
 }
 
-// An Echo is what an HTTP server of the bed answers: the request as it came.
+// An Echo is what an HTTP server of the bed answers: the request as it came. A
+// WebSocket at any path has its messages sent back instead.
 // The query's `status` is the answer's status, its `sleep` (a duration) how long
 // it takes. Where the query has a `via`, HOST:PORT,…, the server asks the first of
 // them on behalf of its caller, as one that is instrumented does: it passes the
@@ -106,7 +158,12 @@ type Echo struct {
 }
 
 func echoHandler(pod string) http.Handler {
+	socket := websocket.Server{Handler: func(c *websocket.Conn) { io.Copy(c, c) }} // asks for no origin
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			socket.ServeHTTP(w, r)
+			return
+		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return // the connection broke
