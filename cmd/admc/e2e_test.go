@@ -38,7 +38,7 @@ calls:
 type world struct {
 	*testing.T
 	pods         map[string]*testbed.Pod
-	ca           *authority
+	ca           *testbed.Authority
 	adms         map[string]*testbed.ADM
 	front, other *testbed.Client
 }
@@ -58,7 +58,7 @@ func newWorldOf(t *testing.T, graph, program string, adms ...string) *world {
 
 // newCertifiedWorld is newWorldOf in which each pod has the certificate of an
 // account; ca is nil where none has one.
-func newCertifiedWorld(t *testing.T, ca *authority, accounts map[string]string, graph, program string, adms ...string) *world {
+func newCertifiedWorld(t *testing.T, ca *testbed.Authority, accounts map[string]string, graph, program string, adms ...string) *world {
 	t.Helper()
 	bed := testbed.New(t)
 	pods := map[string]*testbed.Pod{}
@@ -90,7 +90,7 @@ func newCertifiedWorld(t *testing.T, ca *authority, accounts map[string]string, 
 }
 
 // certify gives the pod of a service the certificate of an account.
-func (w *world) certify(service, account string) { w.ca.certify(w.pods[service], account) }
+func (w *world) certify(service, account string) { w.ca.Certify(w.pods[service], account) }
 
 // compileForTest runs `admc compile` and gives the directory that it wrote.
 func compileForTest(t *testing.T, graph, program string) string {

@@ -3,14 +3,7 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -99,66 +92,6 @@ func TestEndToEndAddresses(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.check(newWorldOf(t, addressedGraph, tc.program, tc.adms...)) })
 	}
-}
-
-// An authority issues certificates with SPIFFE IDs.
-type authority struct {
-	t    *testing.T
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  []byte
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{t: t}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	a.key = a.newKey()
-	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	a.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return a
-}
-
-func (a *authority) newKey() *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return key
-}
-
-// certify gives a pod the certificate of a service account.
-func (a *authority) certify(p *testbed.Pod, account string) {
-	a.t.Helper()
-	key := a.newKey()
-	id, err := url.Parse("spiffe://cluster.local/ns/default/sa/" + account)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		URIs: []*url.URL{id}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	p.Certify("ca.crt", a.pem)
-	p.Certify("tls.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
-	p.Certify("tls.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 // sealedGraph is e2eGraph whose receivers know their callers by certificates.
@@ -255,7 +188,7 @@ func TestEndToEndMTLS(t *testing.T) {
 		{"control: no policy", ``, nil, everybody, func(w *world) { w.everythingPasses() }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			ca := newAuthority(t)
+			ca := testbed.NewAuthority(t)
 			tc.check(newCertifiedWorld(t, ca, tc.accounts, sealedGraph, tc.program, tc.adms...))
 		})
 	}

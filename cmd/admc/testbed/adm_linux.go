@@ -96,7 +96,8 @@ func (a *ADM) Start() {
 	defer log.Close()
 	before := a.listening()
 	a.envoy = a.pod.start(a.pod.admCgroup(), log, "exec", Envoy(t), "-c", "/etc/admc/envoy.yaml",
-		"--concurrency", fmt.Sprint(workers), "--disable-hot-restart", "--log-level", "warning")
+		"--concurrency", fmt.Sprint(a.workers()), "--disable-hot-restart", "--log-level", "warning")
+	go a.envoy.drain() // an access log that nobody reads would stop it
 	if err := a.awaitListeners(before); err != nil {
 		said, _ := os.ReadFile(log.Name())
 		t.Fatalf("the ADM of %s: %v; it says:\n%s", a.pod.Service, err, said)
@@ -114,12 +115,12 @@ func (a *ADM) listening() uint64 {
 	return c.Listening
 }
 
-// workers of an Envoy; each opens every listener once more.
-const workers = 2
+// workers of its Envoy; each opens every listener once more.
+func (a *ADM) workers() int { return a.pod.bed.Workers }
 
 // awaitListeners waits until the kernel has seen each listening socket.
 func (a *ADM) awaitListeners(before uint64) error {
-	want := uint64(len(a.config.Ingress)+len(a.config.Egress)) * workers
+	want := uint64(len(a.config.Ingress)+len(a.config.Egress)) * uint64(a.workers())
 	deadline := time.Now().Add(20 * time.Second)
 	for a.listening()-before < want {
 		if time.Now().After(deadline) {
@@ -128,6 +129,37 @@ func (a *ADM) awaitListeners(before uint64) error {
 		time.Sleep(20 * time.Millisecond)
 	}
 	return nil
+}
+
+// CPU is the processor time that the Envoy has taken so far, in all its threads
+// and in the kernel for them.
+func (a *ADM) CPU() time.Duration {
+	t := a.pod.bed.t
+	t.Helper()
+	stat, err := os.ReadFile(filepath.Join(a.pod.admCgroup(), "cpu.stat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var micros int64
+	if _, err := fmt.Sscanf(string(stat), "usage_usec %d", &micros); err != nil {
+		t.Fatalf("cpu.stat begins with %.40q: %v", stat, err)
+	}
+	return time.Duration(micros) * time.Microsecond
+}
+
+// Resident is how many bytes of memory the Envoy holds, its program's included.
+func (a *ADM) Resident() int64 {
+	t := a.pod.bed.t
+	t.Helper()
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", a.envoy.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, resident int64
+	if _, err := fmt.Sscan(string(statm), &size, &resident); err != nil {
+		t.Fatal(err)
+	}
+	return resident * int64(os.Getpagesize())
 }
 
 // Envoy finds the proxy: the variable ENVOY, then PATH, then the place where

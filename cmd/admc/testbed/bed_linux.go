@@ -22,6 +22,8 @@ const prefix = "admcbed-"
 
 // A Bed is one network of pods, with a name server.
 type Bed struct {
+	Workers int // of each Envoy; 2 unless it is set before one starts
+
 	t      testing.TB
 	name   string
 	cgroup string    // directory of the unified hierarchy
@@ -47,7 +49,7 @@ func New(t testing.TB) *Bed {
 		t.Fatal(err)
 	}
 	sweep(root)
-	b := &Bed{t: t, name: fmt.Sprintf("%s%d-%d", prefix, os.Getpid(), beds.Add(1))}
+	b := &Bed{Workers: 2, t: t, name: fmt.Sprintf("%s%d-%d", prefix, os.Getpid(), beds.Add(1))}
 	b.cgroup = b.mkdirCgroup(filepath.Join(root, b.name))
 	b.bridge = b.namespace(b.name)
 	b.ip("-n", b.name, "link", "add", "br0", "type", "bridge")
@@ -74,6 +76,10 @@ func (b *Bed) Pod(service, ns string) *Pod {
 	b.names.add(short+"."+ns+".svc.cluster.local", p.Address)
 	return p
 }
+
+// Name gives a pod another host name, as the Services that are emitted for the
+// versions of a service do.
+func (b *Bed) Name(host string, p *Pod) { b.names.add(host, p.Address) }
 
 // Addresses of a service's or an external's pods.
 func (b *Bed) Addresses(service string) []netip.Addr {

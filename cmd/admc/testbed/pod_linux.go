@@ -82,6 +82,38 @@ func (p *Pod) writeADM(name string, data []byte) {
 func (p *Pod) appCgroup() string { return filepath.Join(p.cgroup, "app") }
 func (p *Pod) admCgroup() string { return filepath.Join(p.cgroup, "adm") }
 
+// Play starts a process in the pod's application cgroup that plays a role of the
+// package's own; it dies with the test.
+func (p *Pod) Play(role string, args ...string) *Played {
+	p.bed.t.Helper()
+	return &Played{pod: p, proc: p.start(p.appCgroup(), os.Stderr, append([]string{role}, args...)...)}
+}
+
+// A Played is a process that plays a role.
+type Played struct {
+	pod  *Pod
+	proc *process
+}
+
+// Line reads a line of what it writes; it fails the test when there is none.
+func (p *Played) Line() string {
+	p.pod.bed.t.Helper()
+	line := p.proc.line()
+	if line == "" {
+		p.pod.bed.t.Fatalf("a process in the pod of %s has ended", p.pod.Service)
+	}
+	return line
+}
+
+// Ask writes a line to it and reads one.
+func (p *Played) Ask(line string) string {
+	p.pod.bed.t.Helper()
+	if _, err := fmt.Fprintln(p.proc.stdin, line); err != nil {
+		p.pod.bed.t.Fatalf("a process in the pod of %s: %v", p.pod.Service, err)
+	}
+	return p.Line()
+}
+
 // attach redirects the pod's connections until the test ends.
 func (p *Pod) attach(c *bpfgen.Config) *bpfgen.Attachment {
 	p.bed.t.Helper()
@@ -161,6 +193,12 @@ func (p *Pod) launch(cgroup string, cmd *exec.Cmd) {
 	}
 	if err := p.ns.do(cmd.Start); err != nil {
 		t.Fatalf("start %s in a pod of %s: %v", cmd.Args[1], p.Service, err)
+	}
+}
+
+// drain reads what the process writes until it ends, for nobody.
+func (p *process) drain() {
+	for p.lines.Scan() {
 	}
 }
 

@@ -32,24 +32,33 @@ import (
 //	set POD PORT MEMBER,…     a member of a replica set, see SetMember
 //	client                    sends requests, see Client
 //	dialer                    connects for the test, see Pod.Dial
+//
+// and those that a package brings, see Role.
 const roleVariable = "ADMC_TESTBED_POD"
+
+// A Role is what a process of a pod does that a package of tests brings itself.
+// Play gets the arguments; its end ends the process.
+type Role struct {
+	Name string
+	Play func(args []string) error
+}
 
 // Main plays the role of a process that a Bed started, and does not return then.
 // It is the first call of TestMain in a package that uses the bed.
-func Main() {
+func Main(own ...Role) {
 	etc := os.Getenv(roleVariable)
 	if etc == "" {
 		return
 	}
 	os.Unsetenv(roleVariable)
-	if err := play(etc, os.Args[1:]); err != nil {
+	if err := play(etc, os.Args[1:], own); err != nil {
 		fmt.Fprintln(os.Stderr, "testbed:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-func play(etc string, args []string) error {
+func play(etc string, args []string, own []Role) error {
 	if err := syscall.Mount("overlay", "/etc", "overlay", syscall.MS_RDONLY, "lowerdir="+etc+":/etc"); err != nil {
 		return fmt.Errorf("give the pod its /etc: %w", err)
 	}
@@ -92,6 +101,11 @@ func play(etc string, args []string) error {
 	case "client":
 		return runClient(os.Stdin, os.Stdout)
 	default:
+		for _, r := range own {
+			if r.Name == role {
+				return r.Play(args[1:])
+			}
+		}
 		return fmt.Errorf("unknown role %q", role)
 	}
 }
