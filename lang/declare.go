@@ -76,6 +76,24 @@ func (c *declarer) parameters() {
 	}
 }
 
+func (c *declarer) cost(f *syntax.Fact) {
+	micros := f.Number.Float
+	if f.Number.Kind == syntax.Int {
+		micros = float64(f.Number.Int)
+	}
+	if micros < 0 {
+		c.wrong(f.Number.At, "a cost is microseconds of work, and not less than 0")
+	}
+	if len(f.Words) == 0 {
+		c.decl.Cost = micros
+		return
+	}
+	if c.decl.Costs == nil {
+		c.decl.Costs = map[graph.Plane]float64{}
+	}
+	c.decl.Costs[graph.Plane(f.Words[0].Name)] = micros
+}
+
 // unbuilt finds a type of the grammar that no action can take.
 func unbuilt(t *syntax.Type) *syntax.Type {
 	switch {
@@ -91,8 +109,10 @@ func (c *declarer) fact(f *syntax.Fact) {
 	decl, key := c.decl, f.Keyword.Name
 	switch key {
 	case "reads", "writes", "provides", "needs", "on":
-	case "envoy":
-		key += " " + f.Words[0].Name
+	case "envoy", "cost":
+		for _, w := range f.Words {
+			key += " " + w.Name
+		}
 		fallthrough
 	default:
 		if first := c.facts[key]; first != nil {
@@ -125,13 +145,7 @@ func (c *declarer) fact(f *syntax.Fact) {
 	case "state":
 		c.state(f)
 	case "cost":
-		decl.Cost = f.Number.Float
-		if f.Number.Kind == syntax.Int {
-			decl.Cost = float64(f.Number.Int)
-		}
-		if decl.Cost < 0 {
-			c.wrong(f.Number.At, "a cost is microseconds of work, and not less than 0")
-		}
+		c.cost(f)
 	case "on":
 		c.sides(f)
 	case "envoy":

@@ -70,8 +70,8 @@ func (a Actions) Doc(name string) (text string, ok bool) {
 		row("promise", "that it does the same at either side is the declaration's word, and the compiler takes it.")
 		row("", "To see for yourself, compile one policy of it with @ingress and with @egress, and send both the same requests.")
 	}
-	if d.Cost > 0 {
-		row("cost", "about %g microseconds of CPU for a request, beside the 200 of passing it on", d.Cost)
+	if d.Cost > 0 || len(d.Costs) > 0 {
+		row("cost", "%s", costText(d))
 	}
 	row("declared", "%s", d.At)
 	return b.String(), true
@@ -90,6 +90,17 @@ func signature(d *ir.ActionDecl) string {
 		return one
 	}
 	return d.Name + "(\n    " + strings.Join(params, ",\n    ") + ",\n)"
+}
+
+// costText gives the costs on one line: that of most planes, then the others.
+func costText(d *ir.ActionDecl) string {
+	text := fmt.Sprintf("about %g microseconds of CPU for a request", d.Cost)
+	for _, plane := range Planes() {
+		if c, ok := d.Costs[plane]; ok {
+			text += fmt.Sprintf(", %g for %s", c, map[graph.Plane]string{graph.HTTP: "one of http", graph.GRPC: "a call of grpc", graph.TCP: "a connection of tcp"}[plane])
+		}
+	}
+	return text + fmt.Sprintf(", beside the %d of passing it on", ir.HopMicros)
 }
 
 func phaseText(d *ir.ActionDecl) string {

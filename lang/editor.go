@@ -37,7 +37,7 @@ var Words = []struct{ Where, Word, Doc string }{
 	{"action", "single", "Only one can hold for a request."},
 	{"action", "security", "It must not fail open: `@fail(closed)` unless the policy says otherwise."},
 	{"action", "state", "`state counter(scope)`: it counts, shared as its parameter says."},
-	{"action", "cost", "`cost 12`: microseconds of proxy work for each request."},
+	{"action", "cost", "`cost 12`: microseconds of CPU for each request; `cost tcp 300`: for each connection of a byte stream."},
 	{"action", "on", "`on http, grpc : either`: the protocols that it acts on, and the side."},
 	{"action", "envoy", "`envoy http { \"@type\": …, … }`: the filter that does it on http and grpc; `envoy tcp` on byte streams."},
 	{"endpoints", "except", "`A except B`: A without B."},

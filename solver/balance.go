@@ -167,7 +167,7 @@ func (l *ledger) edge(n int32, at hopAt, call *graph.Call, cost int64, sign int3
 	l.hops[at] += sign
 	l.micros[n] += int64(sign) * (rate * cost / 1000)
 	if before == 0 || l.hops[at] == 0 {
-		l.micros[n] += int64(sign) * rate * HopMicros
+		l.micros[n] += int64(sign) * rate * ir.HopMicros
 	}
 }
 
@@ -177,7 +177,7 @@ func thousandths(x float64) int64 { return int64(math.Round(min(x, 1e9) * 1000))
 func costOf(o *ir.Obligation) float64 {
 	sum := 0.0
 	for _, a := range o.Actions {
-		sum += a.Decl.Cost
+		sum += o.CostOf(a)
 	}
 	return sum
 }

@@ -14,12 +14,6 @@ import (
 	"admc.dev/admc/lang/ir"
 )
 
-// HopMicros is the CPU time, in microseconds, that a proxy takes to pass one
-// request on, before any policy: Istio publishes 0.20 vCPU for a sidecar at
-// 1,000 requests per second (istio.io, Performance and Scalability), and the hop
-// is most of it.
-const HopMicros = 200
-
 // A Capacity is what the ADM of one node may take of a pod's CPU:
 //
 //	sum Loads[i].Units · x[Obligation, Side]  +  sum Hops[j].Units · h[j]  <=  Limit
@@ -67,7 +61,7 @@ func (p *Problem) addCapacities(g *graph.Graph, index map[graph.Node]int32) erro
 		o := &p.Obligations[i]
 		cost := new(big.Rat)
 		for _, a := range o.Of.Actions {
-			cost.Add(cost, exactly(a.Decl.Cost))
+			cost.Add(cost, exactly(o.Of.CostOf(a)))
 		}
 		for _, e := range o.Of.Edges {
 			if b := at[o.Receiver]; b != nil {
@@ -100,7 +94,7 @@ func (p *Problem) dropRoomy(at map[int32]*capacityBuilder, index map[graph.Node]
 	most := make([]float64, len(p.Nodes)) // microseconds in a second
 	for i := range p.Obligations {
 		o := &p.Obligations[i]
-		each := costOf(o.Of) + HopMicros
+		each := costOf(o.Of) + ir.HopMicros
 		for _, e := range o.Of.Edges {
 			rate := math.Inf(1) // not known: the row is wanted to say so
 			if e.Call.RPS.Set {
@@ -188,7 +182,7 @@ func (b *capacityBuilder) build(node int32) (*Capacity, error) {
 	limit := new(big.Rat).Mul(rational(b.service.Capacity), big.NewRat(1_000_000*pods, 1))
 	all := slices.Clone(b.micros)
 	for _, rate := range b.rates {
-		all = append(all, new(big.Rat).Mul(rate, big.NewRat(HopMicros, 1)))
+		all = append(all, new(big.Rat).Mul(rate, big.NewRat(ir.HopMicros, 1)))
 	}
 	common := big.NewInt(1) // of the denominators
 	for _, x := range all {

@@ -231,6 +231,30 @@ func TestCapacityConflictText(t *testing.T) {
 	}
 }
 
+// TestCapacityByPlane: where a connection costs another thing than a request, a
+// capacity counts it so.
+func TestCapacityByPlane(t *testing.T) {
+	for _, c := range []struct {
+		protocol graph.Protocol
+		takes    string
+	}{{"http", "takes 10m"}, {"redis", "takes 70m"}} {
+		town := newTown()
+		s := town.service("r")
+		s.Capacity = graph.Decimal{Set: true, Units: 1, Scale: 3, At: town.here()}
+		o := town.obligation("p", "r", 80, ir.Ingress, "a")
+		o.Protocol = c.protocol
+		o.Actions = []*ir.Action{{Decl: &ir.ActionDecl{Name: "x", Cost: 500 - ir.HopMicros, Costs: map[graph.Plane]float64{graph.TCP: 3500 - ir.HopMicros}}}}
+		o.Edges[0].Call = &graph.Call{From: o.Edges[0].Sender, To: s, Port: 80, RPS: graph.Decimal{Set: true, Units: 20}, At: town.here()}
+		var bag diag.Bag
+		if pl, err := Place(t.Context(), town.sorted().prog, town.g, Options{}, &bag); pl != nil || err != nil {
+			t.Fatal(pl, err)
+		}
+		if got := messages(&bag); !strings.Contains(got, c.takes+" of CPU at r") {
+			t.Errorf("%s: no %q in\n%s", c.protocol, c.takes, got)
+		}
+	}
+}
+
 // TestCapacityConflictBeside: pins that contradict elsewhere hide no capacity
 // that can't be kept, and none is reported because of what is pinned in vain.
 func TestCapacityConflictBeside(t *testing.T) {
@@ -376,7 +400,7 @@ func partition(n int) *town {
 	half := total/6*3 + 1 // one more than a multiple of three
 	add("q", 79, ir.Ingress, 1)
 	cores := func(rate int64) graph.Decimal {
-		return graph.Decimal{Set: true, Units: rate * HopMicros, Scale: 6, At: t.here()}
+		return graph.Decimal{Set: true, Units: rate * ir.HopMicros, Scale: 6, At: t.here()}
 	}
 	a.Capacity, b.Capacity = cores(half+1), cores(total-half)
 	return t.sorted()

@@ -6,7 +6,7 @@ import (
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
-	"admc.dev/admc/solver"
+	"admc.dev/admc/lang/ir"
 )
 
 // headroom keeps the request above the mean: calls come in bursts.
@@ -27,7 +27,7 @@ func demandOf(adm *layout.ADM) demand {
 		for _, r := range l.Rules {
 			cost := 0.0
 			for _, a := range r.Obligation.Actions {
-				cost += a.Decl.Cost
+				cost += r.Obligation.CostOf(a)
 			}
 			for _, e := range r.Edges {
 				if !e.Call.RPS.Set {
@@ -35,7 +35,7 @@ func demandOf(adm *layout.ADM) demand {
 				}
 				d.micros += perSecond(e.Call.RPS) * cost
 				if !hops[e.Call] {
-					d.micros += perSecond(e.Call.RPS) * solver.HopMicros
+					d.micros += perSecond(e.Call.RPS) * ir.HopMicros
 					hops[e.Call] = true
 				}
 			}

@@ -139,12 +139,15 @@ type ActionDecl struct {
 	Wraps    bool
 	Single   bool
 	Security bool
-	State    string                   // "counter", or ""
-	Scope    string                   // the parameter that names the counter's scope
-	Cost     float64                  // microseconds of proxy work per request
-	Sides    map[graph.Plane]DeclSide // planes it can act on
-	At       diag.Span
-	User     bool // declared by the program, and not by the standard library
+	State    string // "counter", or ""
+	Scope    string // the parameter that names the counter's scope
+	// Cost is microseconds of CPU that a proxy takes for the action on one
+	// request (of a byte stream: connection), beside HopMicros for passing it on.
+	Cost  float64
+	Costs map[graph.Plane]float64  // on planes where it is another than Cost
+	Sides map[graph.Plane]DeclSide // planes it can act on
+	At    diag.Span
+	User  bool // declared by the program, and not by the standard library
 	// Payloads are the Envoy filters that a declared action stands for, at most
 	// one for http and grpc and one for tcp.
 	Payloads []*Payload
@@ -159,6 +162,19 @@ func (d *ActionDecl) Payload(p graph.Plane) *Payload {
 	}
 	return nil
 }
+
+// CostOn gives the cost for a request on a plane.
+func (d *ActionDecl) CostOn(p graph.Plane) float64 {
+	if c, ok := d.Costs[p]; ok {
+		return c
+	}
+	return d.Cost
+}
+
+// HopMicros is the CPU time, in microseconds, that a proxy takes to pass one
+// request on, before any policy: measured, as the actions' costs are
+// (docs/performance.md, What an ADM costs).
+const HopMicros = 200
 
 // A Param of an action.
 type Param struct {
@@ -293,6 +309,14 @@ type Obligation struct {
 	// request and not for each attempt, on the wrapper's own proxy, before all that
 	// the wrapper holds.
 	Front []*Policy
+}
+
+// CostOf is what one of its actions costs for a request here.
+func (o *Obligation) CostOf(a *Action) float64 {
+	if len(a.Decl.Costs) == 0 {
+		return a.Decl.Cost
+	}
+	return a.Decl.CostOn(o.Protocol.Plane())
 }
 
 // A Group is edges of an obligation that get the same at the receiver: what

@@ -376,15 +376,16 @@ type Type struct {
 //
 // Fact = "phase" ident | ( "reads" | "writes" | "provides" | "needs" ) Part { "," Part }
 // | "ends" "request" | "wraps" "request" | "single" | "security"
-// | "state" ident "(" ident ")" | "cost" number | "on" Protocol { "," Protocol } ":" Side
+// | "state" ident "(" ident ")" | "cost" [ Plane ] number | "on" Protocol { "," Protocol } ":" Side
 // | "envoy" ( "http" | "tcp" ) MapLit .
 //
+// Plane = "http" | "grpc" | "tcp" .
 // Side = "either" | "ingress" | "egress" | "both" .
 type Fact struct {
 	Base
 	Comments
 	Keyword Ident
-	Words   []Ident  // phase's word, parts as written without spaces, "request", state's kind and argument, protocols, envoy's plane
+	Words   []Ident  // phase's word, parts as written without spaces, "request", state's kind and argument, protocols, the plane of envoy or cost
 	Side    *Ident   // on
 	Number  *Literal // cost
 	Payload *MapLit  // envoy: the filter's configuration; a word in it is a parameter

@@ -109,7 +109,7 @@ func (p *parser) atFact() bool {
 
 // fact reads "phase" ident | ( "reads" | "writes" | "provides" | "needs" ) Part { "," Part }
 // | "ends" "request" | "wraps" "request" | "single" | "security"
-// | "state" ident "(" ident ")" | "cost" number | "on" Protocol { "," Protocol } ":" Side
+// | "state" ident "(" ident ")" | "cost" [ Plane ] number | "on" Protocol { "," Protocol } ":" Side
 // | "envoy" ( "http" | "tcp" ) MapLit .
 func (p *parser) fact() *Fact {
 	f := &Fact{Comments: p.commentsAt()}
@@ -153,6 +153,9 @@ func (p *parser) factBody(f *Fact) {
 		f.Words = []Ident{kind, p.ident("a parameter's name")}
 		p.want(tokRParen, "")
 	case "cost":
+		if !p.failed && p.tok.kind == tokWord && slices.Contains(costPlanes, p.tok.text) {
+			f.Words = []Ident{p.ident("a plane")}
+		}
 		if p.failed || p.tok.kind != tokWord || !numberStart(p.tok.text) {
 			p.unexpected("microseconds as a plain number")
 			return
@@ -167,6 +170,9 @@ func (p *parser) factBody(f *Fact) {
 		p.factEnvoy(f)
 	}
 }
+
+// costPlanes are those for which a cost of their own can be said.
+var costPlanes = []string{"http", "grpc", "tcp"}
 
 var planeWords = []string{"http", "tcp"}
 

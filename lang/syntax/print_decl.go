@@ -237,6 +237,10 @@ func (p *printer) fact(f *Fact) {
 		p.leaf(f.Words[1], f.Words[1].Name)
 		p.glue(")")
 	case "cost":
+		for _, w := range f.Words {
+			p.space = true
+			p.leaf(w, w.Name)
+		}
 		p.space = true
 		p.leaf(f.Number, f.Number.Raw)
 	case "envoy":
