@@ -15,6 +15,7 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	matchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
@@ -90,6 +91,8 @@ func (s *adsServer) StreamAggregatedResources(stream discoveryv3.AggregatedDisco
 //   - A client is told the addresses of a cluster (EDS). It has none that was dialled
 //     before, as ORIGINAL_DST has, and of DNS only LOGICAL_DNS: the addresses are those that
 //     the test's DNS gives. CLUSTER_PROVIDED goes with ORIGINAL_DST.
+//   - gRPC has no runtime, and so no switches: a filter that a policy's switch stands
+//     before is given without that.
 //   - A route's `timeout` is the time for the whole call in max_stream_duration.
 //
 // All else is given as it was emitted. port is the receiver's.
@@ -119,6 +122,9 @@ func asResources(t testing.TB, file []byte, side ir.Side, port int) map[string]m
 		of := l.FilterChains[0].Filters[0]
 		if err := of.GetTypedConfig().UnmarshalTo(manager); err != nil {
 			t.Fatal(err)
+		}
+		for _, f := range manager.HttpFilters {
+			withoutSwitch(t, f)
 		}
 		for _, h := range manager.GetRouteConfig().GetVirtualHosts() {
 			for _, r := range h.Routes {
@@ -154,6 +160,23 @@ func asResources(t testing.TB, file []byte, side ir.Side, port int) map[string]m
 		give(c.Name, at)
 	}
 	return out
+}
+
+// withoutSwitch takes a filter out of a matcher that looks at a switch and at
+// nothing else.
+func withoutSwitch(t testing.TB, f *hcmv3.HttpFilter) {
+	t.Helper()
+	around := &matchingv3.ExtensionWithMatcher{}
+	if !f.GetTypedConfig().MessageIs(around) {
+		return
+	}
+	if err := f.GetTypedConfig().UnmarshalTo(around); err != nil {
+		t.Fatal(err)
+	}
+	only := around.GetXdsMatcher().GetMatcherList().GetMatchers()[0].GetPredicate().GetNotMatcher().GetSinglePredicate()
+	if only.GetCustomMatch().GetName() == "switch" {
+		f.ConfigType = &hcmv3.HttpFilter_TypedConfig{TypedConfig: around.GetExtensionConfig().GetTypedConfig()}
+	}
 }
 
 // addressesOf are the addresses behind a cluster: of ORIGINAL_DST that of the
