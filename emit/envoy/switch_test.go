@@ -47,7 +47,7 @@ var switchings = []switching{
 	{row: "a global rate_limit/http", again: "429 | 429 | 429 | 429 []", stat: "ratelimit.*.over_limit"},
 	{row: "concurrency_limit/http"},
 	{row: "concurrency_limit/tcp", stat: "connection_limit.*.limited_connections"},
-	{row: "bandwidth_limit/http", stat: "*.http_bandwidth_limit.request_enforced"},
+	{row: "bandwidth_limit for half a second/http", stat: "*.http_bandwidth_limit.request_enforced"},
 	{row: "max_body/http"},
 	{row: "max_body/grpc"},
 	{row: "set_header/http"},
@@ -55,7 +55,6 @@ var switchings = []switching{
 	{row: "rewrite of the host/http"},
 	{row: "one decision for all actions/http"},
 	{row: "timeout/http", stat: "route.*.upstream_rq_timeout"},
-	{row: "timeout if/http", stat: "route.*.upstream_rq_timeout"},
 	{row: "timeout/grpc", stat: "route.*.upstream_rq_timeout"},
 	{row: "retry until it gives up/http", stat: "route.*.upstream_rq_retry"},
 	{row: "idle_timeout/http"},
@@ -67,7 +66,7 @@ var switchings = []switching{
 	{row: "mirror/http"},
 	{row: "hedge of what is slow/http", stat: "route.*.upstream_rq_retry"},
 	{row: "fault with abort/http"},
-	{row: "fault with both for a share/http"},
+	{row: "fault with both, nearly always/http"},
 	{row: "fault with abort/grpc"},
 	{row: "jwt/http", stat: "jwt_authn.*.denied"},
 	{row: "jwt/grpc", stat: "jwt_authn.*.denied"},
@@ -77,7 +76,6 @@ var switchings = []switching{
 	{row: "respond/http", stat: "rbac.*.denied"},
 	{row: "compress/http", stat: "compressor.*.gzip.response.compressed"},
 	{row: "access_log/http"},
-	{row: "access_log if/http"},
 	{row: "access_log if the answer/http"},
 	{row: "access_log/grpc"},
 	{row: "access_log/tcp"},
@@ -88,9 +86,13 @@ var switchings = []switching{
 	{row: "a timeout counts the fault's delay/http", stat: "route.*.upstream_rq_timeout"},
 }
 
-// switchRows are rows that give the same however often they are tried, which those of
-// the same actions elsewhere do not.
+// switchRows are rows that give the same however often they are tried, or sooner
+// than those of the same actions elsewhere.
 var switchRows = []row{
+	{"fault with both, nearly always", "http", both, []policy{do("p", act("fault", args{"delay": dur(300 * time.Millisecond), "abort": num(500), "share": float(0.999999)}))},
+		atLeast(250*time.Millisecond, web("/")), "500 fault filter abort late", "200 app", served},
+	{"bandwidth_limit for half a second", "http", both, []policy{do("p", act("bandwidth_limit", args{"limit": num(64 << 10)}))},
+		slowly(96<<10, 800*time.Millisecond), "200 app slow", "200 app", served},
 	{"hedge of what is slow", "http", ir.Egress, []policy{do("p", act("hedge", args{"after": dur(100 * time.Millisecond)}))},
 		reached(web("/slow/400"), requests), "200 app; 2 reached the app", "200 app; 1 reached the app", served},
 }
