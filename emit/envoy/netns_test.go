@@ -166,7 +166,7 @@ func runADM(t testing.TB, n *namespace, a *layout.ADM, file []byte) *output {
 	if err := os.WriteFile(path, file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Dir(adminSocket), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(layout.AdminSocket), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	stdout, stderr := &output{}, &output{}
@@ -176,7 +176,7 @@ func runADM(t testing.TB, n *namespace, a *layout.ADM, file []byte) *output {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stdout.admin = fmt.Sprintf("/proc/%d/root%s", cmd.Process.Pid, adminSocket)
+	stdout.admin = fmt.Sprintf("/proc/%d/root%s", cmd.Process.Pid, layout.AdminSocket)
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()

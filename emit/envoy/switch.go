@@ -12,6 +12,7 @@ import (
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
 
+	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/lang/ir"
 )
 
@@ -110,13 +111,10 @@ func (s switches) of(p *ir.Policy) *when {
 // combination. Policies beyond that have no switch.
 const maxSwitched = 8
 
-// adminSocket is where Envoy's admin interface listens: in a directory that only
-// the ADM's container has, so that the application, which shares the pod's
+// adminAddress is the admin interface's: the application, which shares the pod's
 // network, can neither read nor change anything there.
-const adminSocket = "/run/admc/admin.sock"
-
 func adminAddress() *corev3.Address {
-	return &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: adminSocket}}}
+	return &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: layout.AdminSocket}}}
 }
 
 // runtime is what can be changed at the running proxy, over what the proxy needs.

@@ -147,13 +147,17 @@ type seccomp struct {
 
 type volume struct {
 	Name      string        `yaml:"name"`
+	EmptyDir  *emptyDir     `yaml:"emptyDir,omitempty"`
 	ConfigMap *namedObject  `yaml:"configMap,omitempty"`
 	Secret    *secretVolume `yaml:"secret,omitempty"`
 	CSI       *csiVolume    `yaml:"csi,omitempty"`
 }
 
+type emptyDir struct{}
+
 type namedObject struct {
-	Name string `yaml:"name"`
+	Name     string `yaml:"name"`
+	Optional *bool  `yaml:"optional,omitempty"`
 }
 
 type secretVolume struct {
@@ -177,7 +181,7 @@ func (o *overlay) patch(adm *layout.ADM, w target, configMap string, files map[s
 	p.Spec.Template.Spec = podPatch{
 		InitContainers: []container{o.sidecar(adm)},
 		Containers:     withoutRawSockets(adm, w.pod),
-		Volumes:        append([]volume{{Name: sidecarName, ConfigMap: &namedObject{configMap}}}, certificateVolumes(adm)...),
+		Volumes:        slices.Concat([]volume{{Name: sidecarName, ConfigMap: &namedObject{Name: configMap}}}, switchVolumes(), certificateVolumes(adm)),
 	}
 	return p
 }
@@ -197,6 +201,7 @@ func (o *overlay) sidecar(adm *layout.ADM) container {
 		Command: []string{"/usr/local/bin/envoy"},
 		Args: []string{
 			"--config-path", configDir + "/envoy.yaml",
+			"--config-yaml", switchesLayer,
 			// One worker per core of the request: by default it is one per core
 			// of the node.
 			"--concurrency", strconv.Itoa(need.workers()),
@@ -207,7 +212,7 @@ func (o *overlay) sidecar(adm *layout.ADM) container {
 		Ports:        []containerPort{{Name: "admc-ready", ContainerPort: adm.ReadyPort}},
 		StartupProbe: &probe{HTTPGet: httpGet{Path: layout.ReadyPath, Port: adm.ReadyPort}, PeriodSeconds: 1, FailureThreshold: 60},
 		Resources:    need.resources(),
-		VolumeMounts: append([]mount{{Name: sidecarName, MountPath: configDir, ReadOnly: true}}, certificateMounts(adm)...),
+		VolumeMounts: slices.Concat([]mount{{Name: sidecarName, MountPath: configDir, ReadOnly: true}}, switchMounts(), certificateMounts(adm)),
 		SecurityContext: &securityContext{
 			RunAsNonRoot: &yes, RunAsUser: sidecarUser, RunAsGroup: sidecarUser,
 			ReadOnlyRootFilesystem: &yes, AllowPrivilegeEscalation: &no,

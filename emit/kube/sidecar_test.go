@@ -39,7 +39,8 @@ func envoy(t *testing.T) string {
 	return e
 }
 
-const readyConfig = `static_resources:
+const readyConfig = `layered_runtime: {layers: [{name: admin, admin_layer: {}}]}
+static_resources:
   listeners:
   - name: ready
     address: {socket_address: {address: 127.0.0.1, port_value: 0}}
@@ -51,7 +52,12 @@ const readyConfig = `static_resources:
           stat_prefix: ready
           route_config:
             virtual_hosts:
-            - {name: ready, domains: ["*"], routes: [{match: {path: /ready}, direct_response: {status: 200}}]}
+            - name: ready
+              domains: ["*"]
+              routes:
+              - {match: {path: /ready}, direct_response: {status: 200}}
+              - match: {path: /policy, runtime_fraction: {default_value: {numerator: 100}, runtime_key: admc.policies.p.enabled}}
+                direct_response: {status: 403}
           http_filters:
           - name: router
             typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
@@ -59,7 +65,7 @@ const readyConfig = `static_resources:
 
 // The sidecar's command line is one that Envoy takes, as a user without a name
 // and without a file system to write to: the process answers the startup
-// probe's request.
+// probe's request, and hears of switches in their ConfigMap.
 func TestSidecarRuns(t *testing.T) {
 	binary := envoy(t)
 	w := newWorld(serviceOn("cart", 8080, "http"))
@@ -77,12 +83,16 @@ func TestSidecarRuns(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "envoy.yaml"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	switches := filepath.Join(dir, "switches") // empty, as of a ConfigMap that is not there
+	if err := os.Mkdir(switches, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
 	}
 	args := slices.Clone(c.Args)
 	for i, a := range args {
-		args[i] = strings.Replace(a, configDir, dir, 1)
+		args[i] = strings.NewReplacer(switchesDir, switches, configDir, dir).Replace(a)
 	}
 	if slices.Equal(args, c.Args) {
 		t.Fatal("no argument names the configuration")
@@ -98,24 +108,52 @@ func TestSidecarRuns(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	defer func() { _ = cmd.Process.Kill() }()
-	url := fmt.Sprintf("http://127.0.0.1:%d%s", adm.ReadyPort, c.StartupProbe.HTTPGet.Path)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for {
-		select {
-		case err := <-ended:
-			t.Fatalf("%s %v: %v\n%s", binary, args, err, log)
-		case <-ctx.Done():
-			t.Fatalf("no answer from %s", url)
-		case <-time.After(50 * time.Millisecond):
-		}
-		if resp, err := http.Get(url); err == nil {
-			_, _ = io.Copy(io.Discard, resp.Body)
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
+	await := func(path string, status int) {
+		t.Helper()
+		url, got := fmt.Sprintf("http://127.0.0.1:%d%s", adm.ReadyPort, path), 0
+		for got != status {
+			select {
+			case err := <-ended:
+				t.Fatalf("%s %v: %v\n%s", binary, args, err, log)
+			case <-ctx.Done():
+				t.Fatalf("%d from %s, want %d", got, url, status)
+			case <-time.After(50 * time.Millisecond):
+			}
+			if resp, err := http.Get(url); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				got = resp.StatusCode
 			}
 		}
+	}
+	await(c.StartupProbe.HTTPGet.Path, http.StatusOK)
+	await("/policy", http.StatusForbidden)
+	bringConfigMap(t, switches, "..1", map[string]string{"admc.policies.p.enabled": "0"})
+	await("/policy", http.StatusNotFound)
+	bringConfigMap(t, switches, "..2", nil)
+	await("/policy", http.StatusForbidden)
+}
+
+// bringConfigMap writes a ConfigMap's keys as the kubelet does: into a directory of
+// this name, to which ..data then leads at once.
+func bringConfigMap(t *testing.T, volume, name string, data map[string]string) {
+	t.Helper()
+	if err := os.Mkdir(filepath.Join(volume, name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range data {
+		if err := os.WriteFile(filepath.Join(volume, name, key), []byte(value), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(volume, "..data")
+	if err := os.Symlink(name, link+"_tmp"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(link+"_tmp", link); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -31,6 +31,10 @@ const (
 	MetricsPath = "/stats/prometheus"
 )
 
+// AdminSocket is where the admin interface of an ADM's Envoy listens. Its
+// directory is one that only the ADM's container has.
+const AdminSocket = "/run/admc/admin.sock"
+
 // A Layout is everything a backend needs.
 type Layout struct {
 	Graph     *graph.Graph
