@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -26,6 +27,10 @@ type config struct {
 	Engine   string   `yaml:"engine"`   // lpsolve or native
 	Minimise string   `yaml:"minimise"` // adms, proxies or cost
 	Strict   bool     `yaml:"strict"`   // warnings are errors
+	Image    string   `yaml:"image"`    // the ADMs' container image
+	// Drain is how long the ADM of a pod that ends waits for its callers (`admc adm
+	// drain`, which has to be in the image).
+	Drain time.Duration `yaml:"drain"`
 
 	dir string // where it stands; "" when there is none
 }

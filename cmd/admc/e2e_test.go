@@ -16,7 +16,26 @@ import (
 
 // A process that the bed starts is this binary again. It plays its role before
 // anything of the tests runs, whichever TestMain they have.
-func init() { testbed.Main() }
+func init() {
+	testbed.Main()
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+}
+
+// asCommand makes this binary the command itself: in a pod, as in the image of
+// an ADM, it stands for admc.
+const asCommand = "ADMC_TEST_AS_COMMAND"
+
+// admcIn runs the command beside the Envoy of an ADM.
+func admcIn(t *testing.T, a *testbed.ADM, args ...string) (string, error) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Run(append([]string{"env", asCommand + "=1", self}, args...)...)
+}
 
 // Two callers of two receivers, one of HTTP and one of a byte stream.
 const e2eGraph = `

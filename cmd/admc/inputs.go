@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"admc.dev/admc/emit/kube"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/solver"
 )
@@ -25,6 +27,8 @@ type inputs struct {
 	out      string // directory
 	options  solver.Options
 	strict   bool
+	image    string        // of the ADMs' containers; "" is Envoy's own
+	drain    time.Duration // 0: pods that end do it without
 	limits
 	whatIf  assumptions // what the graph is taken to say
 	timings *timings    // nil: nobody asks
@@ -85,6 +89,8 @@ func (f *inputFlags) load(args []string) (*inputs, error) {
 		base:    cmp.Or(f.base, conf.path(conf.Base)),
 		out:     cmp.Or(f.out, conf.path(cmp.Or(conf.Out, "out"))),
 		strict:  conf.Strict,
+		image:   conf.Image,
+		drain:   conf.Drain,
 		options: solver.Options{Engine: cmp.Or(f.engine, conf.Engine), Minimise: cmp.Or(f.minimise, conf.Minimise)},
 		limits:  f.limits,
 	}
@@ -96,6 +102,12 @@ func (f *inputFlags) load(args []string) (*inputs, error) {
 	}
 	if err := checkOptions(in.options); err != nil {
 		return nil, err
+	}
+	switch {
+	case conf.Drain < 0:
+		return nil, fmt.Errorf("%s: drain: no time is %s long", configName, conf.Drain)
+	case conf.Drain > 0 && conf.Image == "":
+		return nil, fmt.Errorf("%s: drain is done by admc in the ADM's container, and %s has only Envoy: name an image that has both (`image:`)", configName, kube.DefaultImage)
 	}
 	if in.timeout < 0 {
 		return nil, fmt.Errorf("--timeout: no time is %s long", in.timeout)

@@ -97,7 +97,7 @@ func place(ctx context.Context, in *inputs, bag *diag.Bag) (*layout.Layout, erro
 // backends is the table of what is emitted, in order: kube reads what envoy
 // wrote.
 func (in *inputs) backends(bag *diag.Bag) ([]emit.Backend, error) {
-	k := kube.Backend{}
+	k := kube.Backend{Image: in.image, Drain: in.drain}
 	if in.base != "" {
 		base, err := kube.LoadBase(in.base, bag)
 		if err != nil {

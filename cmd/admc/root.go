@@ -18,6 +18,7 @@ var commands = []func(streams) *cobra.Command{
 	newFmt,
 	newDoc,
 	newLSP,
+	newADM,
 	newVersion,
 }
 

@@ -175,7 +175,11 @@ func (v *verification) inputs(flags verifyFlags) (*inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &inputs{out: v.dir, base: base}
+	conf, err := findConfig("", v.dir)
+	if err != nil {
+		return nil, err
+	}
+	in := &inputs{out: v.dir, base: base, image: conf.Image, drain: conf.Drain}
 	graphPath, err := v.graphPath(root, flags.graph)
 	if err != nil {
 		return nil, err

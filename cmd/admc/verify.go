@@ -28,6 +28,7 @@ Paths of inputs are relative to the directory of admc.yaml or to the one that
 holds all inputs; it is looked for from DIR upwards, then from the current
 directory upwards where all inputs are those that were compiled, or named with
 --root.
+The admc.yaml from DIR upwards says which image the ADMs have, and how they drain.
 Where the inputs can't be found, only the directory's consistency is checked.
 The exit status is 1 when something is wrong.`,
 		Example: `  admc verify out

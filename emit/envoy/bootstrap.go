@@ -40,11 +40,13 @@ func newADM(a *layout.ADM, bag *diag.Bag) *adm {
 // bootstrap lowers every listener.
 func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 	for _, l := range a.Listeners {
+		before := len(a.listeners)
 		if l.Protocol.Plane() == graph.TCP {
 			a.tcpListener(l)
 		} else {
 			a.httpListener(l)
 		}
+		a.drainable(l, a.listeners[before:])
 	}
 	a.listeners = append(a.listeners, a.readyListener())
 	boot := &bootstrapv3.Bootstrap{

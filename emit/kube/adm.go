@@ -94,6 +94,7 @@ type container struct {
 	Args            []string         `yaml:"args,omitempty"`
 	Ports           []containerPort  `yaml:"ports,omitempty"`
 	StartupProbe    *probe           `yaml:"startupProbe,omitempty"`
+	Lifecycle       *lifecycle       `yaml:"lifecycle,omitempty"`
 	Resources       *resources       `yaml:"resources,omitempty"`
 	VolumeMounts    []mount          `yaml:"volumeMounts,omitempty"`
 	SecurityContext *securityContext `yaml:"securityContext,omitempty"`
@@ -211,6 +212,7 @@ func (o *overlay) sidecar(adm *layout.ADM) container {
 		},
 		Ports:        []containerPort{{Name: "admc-ready", ContainerPort: adm.ReadyPort}},
 		StartupProbe: &probe{HTTPGet: httpGet{Path: layout.ReadyPath, Port: adm.ReadyPort}, PeriodSeconds: 1, FailureThreshold: 60},
+		Lifecycle:    o.drainFirst(adm),
 		Resources:    need.resources(),
 		VolumeMounts: slices.Concat([]mount{{Name: sidecarName, MountPath: configDir, ReadOnly: true}}, switchMounts(), certificateMounts(adm)),
 		SecurityContext: &securityContext{

@@ -58,6 +58,7 @@ type podSpec struct {
 	ServiceAccountName string            `yaml:"serviceAccountName"`
 	HostNetwork        bool              `yaml:"hostNetwork"`
 	RuntimeClassName   string            `yaml:"runtimeClassName"`
+	GracePeriod        *int              `yaml:"terminationGracePeriodSeconds"`
 	NodeSelector       map[string]string `yaml:"nodeSelector"`
 	OS                 struct {
 		Name string `yaml:"name"`

@@ -23,6 +23,7 @@ const (
 	codeOtherAccount     diag.Code = "other-account"
 	codeWorldOpen        diag.Code = "world-open"
 	codeClosedOpen       diag.Code = "closed-open"
+	codeDrainTooLong     diag.Code = "drain-too-long"
 )
 
 // OpenCodes are those of warnings that something which should be closed is open.
@@ -95,6 +96,10 @@ var Codes = []diag.CodeDoc{
 		Summary: "mtls knows a service by its service account, and its pods run as another one than the graph says.",
 		Bad:     deployment("geo", "", "serviceAccountName: search\n      containers: [{name: geo, image: geo}]"),
 		Good:    deployment("geo", "", "serviceAccountName: default\n      containers: [{name: geo, image: geo}]")},
+	{Code: codeDrainTooLong,
+		Summary: "An ADM may drain (`drain` in admc.yaml, here 20s) for as long as its pods have to end, or longer: they would be killed before it is done.",
+		Bad:     deployment("geo", "", "terminationGracePeriodSeconds: 15\n      containers: [{name: geo, image: geo}]"),
+		Good:    deployment("geo", "", "terminationGracePeriodSeconds: 60\n      containers: [{name: geo, image: geo}]")},
 	{Code: codeConfigTooLarge,
 		Summary: "An ADM's configuration is larger than a ConfigMap may be."},
 	{Code: codeWorldOpen,

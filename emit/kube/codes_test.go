@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
@@ -73,7 +74,7 @@ func compileBase(t *testing.T, w *world, files map[string]string) *diag.Bag {
 		t.Fatal(err)
 	}
 	if !bag.HasErrors() {
-		w.emitted(Backend{Base: base, BaseRef: "../base"}, &bag)
+		w.emitted(Backend{Base: base, BaseRef: "../base", Image: "registry.example/adm:1", Drain: 20 * time.Second}, &bag)
 	}
 	return &bag
 }

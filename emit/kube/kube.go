@@ -16,6 +16,7 @@ package kube
 
 import (
 	"path"
+	"time"
 
 	"admc.dev/admc/emit"
 	"admc.dev/admc/emit/layout"
@@ -33,6 +34,9 @@ type Backend struct {
 	Base    *Base  // nil: nothing is known of the manifests, and nothing checked
 	BaseRef string // path from the output directory to the base, as kustomize reads it
 	Image   string // "": DefaultImage
+	// Drain is how long a pod that ends may wait for the requests of its callers;
+	// 0: it doesn't. Image must then have admc as /usr/local/bin/admc.
+	Drain time.Duration
 }
 
 // Name is "kube".
@@ -95,6 +99,7 @@ func (o *overlay) adm(adm *layout.ADM) {
 	o.addResource(adm.Dir+"/configmap.yaml", cm)
 	for i, w := range workloads {
 		o.otherAccount(adm, w)
+		o.checkGrace(adm, w)
 		name := adm.Dir + "/patch.yaml"
 		if i > 0 {
 			name = adm.Dir + "/patch-" + w.name + ".yaml"

@@ -35,6 +35,12 @@ const (
 // directory is one that only the ADM's container has.
 const AdminSocket = "/run/admc/admin.sock"
 
+// What `admc adm drain` asks there: to end connections, and what is open.
+const (
+	DrainPath = "/healthcheck/fail"
+	StatsPath = "/stats"
+)
+
 // A Layout is everything a backend needs.
 type Layout struct {
 	Graph     *graph.Graph

@@ -1,11 +1,13 @@
 package testbed
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,10 +19,9 @@ import (
 // connections.
 type ADM struct {
 	*bpfgen.Attachment
-	pod       *Pod
-	config    *bpfgen.Config
-	bootstrap string
-	envoy     *process
+	pod    *Pod
+	config *bpfgen.Config
+	envoy  *process
 }
 
 // HTTP starts a server on a port of the pod, see Echo.
@@ -64,25 +65,31 @@ func (p *Pod) redirects(out string) *bpfgen.Config {
 // calls must be there already.
 func (p *Pod) ADM(out string) *ADM {
 	p.bed.t.Helper()
-	a := &ADM{
-		pod:       p,
-		config:    p.redirects(out),
-		bootstrap: filepath.Join(out, "adm", layout.FileName(p.Service), "envoy.yaml"),
-	}
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(a.bootstrap), "*.yaml"))
-	if err != nil {
+	a := &ADM{pod: p, config: p.redirects(out)}
+	if err := os.Mkdir(filepath.Join(p.etc, runDir), 0o755); err != nil && !os.IsExist(err) {
 		p.bed.t.Fatal(err)
 	}
-	for _, f := range files { // those beside the bootstrap, as its ConfigMap brings them
-		data, err := os.ReadFile(f)
-		if err != nil {
-			p.bed.t.Fatal(err)
-		}
-		p.writeADM(filepath.Base(f), data)
-	}
+	p.configure(out)
 	a.Attachment = p.attach(a.config)
 	a.Start()
 	return a
+}
+
+// configure brings the bootstrap, and the files beside it, as its ConfigMap does.
+func (p *Pod) configure(out string) {
+	t := p.bed.t
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(out, "adm", layout.FileName(p.Service), "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.writeADM(filepath.Base(f), data)
+	}
 }
 
 // Start starts the Envoy, again after Kill.
@@ -95,7 +102,7 @@ func (a *ADM) Start() {
 	}
 	defer log.Close()
 	before := a.listening()
-	a.envoy = a.pod.start(a.pod.admCgroup(), log, "exec", Envoy(t), "-c", "/etc/admc/envoy.yaml",
+	a.envoy = a.pod.start(a.pod.admCgroup(), log, "adm", Envoy(t), "-c", "/etc/admc/envoy.yaml",
 		"--concurrency", fmt.Sprint(a.workers()), "--disable-hot-restart", "--log-level", "warning")
 	go a.envoy.drain() // an access log that nobody reads would stop it
 	if err := a.awaitListeners(before); err != nil {
@@ -106,6 +113,30 @@ func (a *ADM) Start() {
 
 // Kill ends the Envoy at once. The redirect programs stay.
 func (a *ADM) Kill() { a.envoy.stop() }
+
+// Terminate asks the Envoy to end (SIGTERM) and waits until it has.
+func (a *ADM) Terminate() {
+	a.envoy.cmd.Process.Signal(syscall.SIGTERM)
+	a.envoy.cmd.Wait()
+}
+
+// Run runs a program beside the Envoy, in its container, until it ends, and
+// gives what it wrote.
+func (a *ADM) Run(argv ...string) (string, error) {
+	a.pod.bed.t.Helper()
+	return a.pod.begin(a.pod.admCgroup(), append([]string{"adm"}, argv...)).Wait()
+}
+
+// Replace gives the Envoy the file of another output directory, for when it
+// starts again. What is redirected must be the same in both.
+func (a *ADM) Replace(out string) {
+	t := a.pod.bed.t
+	t.Helper()
+	if c := a.pod.redirects(out); !bytes.Equal(c.JSON(), a.config.JSON()) {
+		t.Fatalf("the redirect of %s is another one in %s", a.pod.Service, out)
+	}
+	a.pod.configure(out)
+}
 
 func (a *ADM) listening() uint64 {
 	c, err := a.Counters()

@@ -3,6 +3,7 @@ package testbed
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -12,8 +13,9 @@ import (
 // names is the bed's zone: fully qualified lower-case names without the final
 // dot, and their addresses.
 type names struct {
-	mu    sync.Mutex
-	addrs map[string][]netip.Addr
+	mu        sync.Mutex
+	addrs     map[string][]netip.Addr
+	withdrawn map[netip.Addr]bool // pods that are about to end
 }
 
 func (n *names) add(name string, a netip.Addr) {
@@ -28,7 +30,28 @@ func (n *names) add(name string, a netip.Addr) {
 func (n *names) lookup(name string) []netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.addrs[strings.TrimSuffix(strings.ToLower(name), ".")]
+	return slices.DeleteFunc(slices.Clone(n.addrs[strings.TrimSuffix(strings.ToLower(name), ".")]), func(a netip.Addr) bool {
+		return n.withdrawn[a]
+	})
+}
+
+// Named puts the pod behind one more name, that of a further Service.
+func (p *Pod) Named(host string) { p.bed.names.add(host, p.Address) }
+
+// Withdraw takes the pod out of its names, as when it begins to end; Admit puts
+// it back. Whoever has asked keeps an answer for as long as it may (5 s).
+func (p *Pod) Withdraw() { p.bed.names.withdraw(p.Address, true) }
+
+// Admit is the other half of Withdraw.
+func (p *Pod) Admit() { p.bed.names.withdraw(p.Address, false) }
+
+func (n *names) withdraw(a netip.Addr, gone bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.withdrawn == nil {
+		n.withdrawn = map[netip.Addr]bool{}
+	}
+	n.withdrawn[a] = gone
 }
 
 // serveNames answers queries at the gateway's port 53 until the bed goes.

@@ -34,14 +34,14 @@ type Program struct {
 // Begin is Run that doesn't wait.
 func (p *Pod) Begin(argv ...string) *Program {
 	p.bed.t.Helper()
-	return p.begin(append([]string{"exec"}, argv...))
+	return p.begin(p.appCgroup(), roleOf("", argv))
 }
 
-func (p *Pod) begin(role []string) *Program {
+func (p *Pod) begin(cgroup string, role []string) *Program {
 	p.bed.t.Helper()
 	r := &Program{cmd: p.command(role...)}
 	r.cmd.Stdout, r.cmd.Stderr = &r.said, &r.said
-	p.launch(p.appCgroup(), r.cmd)
+	p.launch(cgroup, r.cmd)
 	return r
 }
 
@@ -66,7 +66,7 @@ func roleOf(as string, argv []string) []string {
 // must runs what is to succeed.
 func (p *Pod) must(as string, argv ...string) {
 	p.bed.t.Helper()
-	if said, err := p.begin(roleOf(as, argv)).Wait(); err != nil {
+	if said, err := p.begin(p.appCgroup(), roleOf(as, argv)).Wait(); err != nil {
 		p.bed.t.Fatalf("%s: %v\n%s", argv[0], err, said)
 	}
 }

@@ -19,12 +19,15 @@ import (
 
 	"golang.org/x/net/websocket"
 	"golang.org/x/sys/unix"
+
+	"admc.dev/admc/emit/layout"
 )
 
 // roleVariable tells this binary that it is a process of a pod. Its value is
 // the directory of the pod's hosts and resolv.conf; the arguments are the role:
 //
 //	exec PROGRAM ARGS…        becomes another program
+//	adm PROGRAM ARGS…         the same, with the directory that only an ADM's container has
 //	as USER PROGRAM ARGS…     the same, as another user
 //	http POD PORT             a server that answers with what it was asked, see Echo
 //	grpc POD PORT             a server that sends back what it gets, see Talk
@@ -35,6 +38,10 @@ import (
 //
 // and those that a package brings, see Role.
 const roleVariable = "ADMC_TESTBED_POD"
+
+// runDir is where a pod keeps, beside its /etc, the directory of its ADM's admin
+// socket.
+const runDir = "admc.run"
 
 // A Role is what a process of a pod does that a package of tests brings itself.
 // Play gets the arguments; its end ends the process.
@@ -70,12 +77,14 @@ func play(etc string, args []string, own []Role) error {
 	}
 	switch role := args[0]; role {
 	case "exec":
-		// Where an ADM's container has a directory of its own, for the admin socket.
-		if err := os.MkdirAll("/run/admc", 0o755); err != nil {
+		return become(args[1:])
+	case "adm":
+		run := filepath.Dir(layout.AdminSocket)
+		if err := os.MkdirAll(run, 0o755); err != nil {
 			return err
 		}
-		if err := syscall.Mount("admc", "/run/admc", "tmpfs", 0, ""); err != nil {
-			return fmt.Errorf("give the pod its /run/admc: %w", err)
+		if err := syscall.Mount(filepath.Join(etc, runDir), run, "", syscall.MS_BIND, ""); err != nil {
+			return fmt.Errorf("give the ADM its %s: %w", run, err)
 		}
 		return become(args[1:])
 	case "as":
