@@ -365,6 +365,26 @@ func (w *world) everythingPasses() {
 	}
 }
 
+// TestEndToEndDeadADMOtherwise: the same where the policies say the opposite of
+// what their actions would, at the receivers.
+func TestEndToEndDeadADMOtherwise(t *testing.T) {
+	w := newWorld(t, `
+		@ingress @fail(open) policy no_admin {
+		    on   * -> geo
+		    when { request.url_path == "/admin" }
+		    deny()
+		}
+		@ingress @fail(closed) policy quota { on * -> cache  rate_limit(rate: 1/h, burst: 1, scope: "service") }`, "geo", "cache")
+	w.want("alive", statuses(w.front, 2, "/admin"), "403 403")
+	w.want("alive", greetings(w.front, 2), "yes no")
+	w.adms["geo"].Kill()
+	w.adms["cache"].Kill()
+	w.want("a security policy that fails open", statuses(w.front, 2, "/admin"), "200 200")
+	w.want("a quota that fails closed", greetings(w.front, 2), "no no")
+	w.adms["cache"].Start()
+	w.want("restarted", greetings(w.front, 2), "yes no")
+}
+
 // TestEndToEndDeadADM: what holds while the proxy is dead is what the policy
 // says, and a restarted one enforces again.
 func TestEndToEndDeadADM(t *testing.T) {

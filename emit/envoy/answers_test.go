@@ -70,6 +70,17 @@ func posting(size int, chunked bool) func(*testing.T, probe) string {
 	}
 }
 
+// rpcSaw is a header of a call as the app got it.
+func rpcSaw(name string) func(*testing.T, probe) string {
+	return func(t *testing.T, p probe) string {
+		md, err := grpcCall(t, p, "x")
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprint(md["seen-"+name])
+	}
+}
+
 // sentRPC is a gRPC call of a message of about that many bytes.
 func sentRPC(size int) func(*testing.T, probe) string { return rpc(strings.Repeat("x", size)) }
 
@@ -434,6 +445,16 @@ var answers = []row{
 		each(web("/"), appSaw("x-mark")), "200 app | [1]", "200 app | []", served},
 	{"ext_authz that fails closed", "http", both, []policy{{name: "p", closed: true, actions: []*ir.Action{act("ext_authz", args{"address": str(nobodyAt)})}}},
 		web("/"), "403", "200 app", served},
+	{"ext_authz that fails open", "grpc", both, []policy{do("p", act("ext_authz", args{"address": str(nobodyAt)}), act("set_header", args{"name": str("x-mark"), "value": str("1")}))},
+		each(rpc("x"), rpcSaw("x-mark")), "OK | [1]", "OK | []", served},
+	{"ext_authz that fails closed", "grpc", both, []policy{{name: "p", closed: true, actions: []*ir.Action{act("ext_authz", args{"address": str(nobodyAt)})}}},
+		rpc("x"), "PermissionDenied", "OK", served},
+	{"closed jwt without its keys", "http", both, []policy{{name: "p", closed: true, actions: []*ir.Action{act("jwt", args{"issuer": str("iss"), "jwks_uri": str("http://" + nobodyAt + "/keys")})}}},
+		each(web("/"), web("/", "Authorization", bearer("iss", "shop", "a"))), "401 Jwt is missing | 401 Jwks remote fetch is failed", "200 app | 200 app", served},
+	{"open jwt without its keys", "http", both, []policy{do("p", act("jwt", args{"issuer": str("iss"), "jwks_uri": str("http://" + nobodyAt + "/keys")}))},
+		each(web("/"), web("/", "Authorization", bearer("iss", "shop", "a"))), "401 Jwt is missing | 401 Jwks remote fetch is failed", "200 app | 200 app", served},
+	{"open jwt without its keys", "grpc", both, []policy{do("p", act("jwt", args{"issuer": str("iss"), "jwks_uri": str("http://" + nobodyAt + "/keys")}))},
+		rpc("x", "authorization", bearer("iss", "shop", "a")), "Unauthenticated Jwks remote fetch is failed", "OK", served},
 	{"ext_authz if, before a quota", "http", both, []policy{
 		{name: "p", closed: true, when: beta, reads: betaReads, actions: []*ir.Action{act("ext_authz", args{"address": str(guardAt)})}},
 		do("q", act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(1)}))},
@@ -454,6 +475,9 @@ var answers = []row{
 	{"a global rate_limit without its service", "http", both, []policy{
 		do("p", act("rate_limit", args{"rate": rate(1, time.Hour), "global": boolean(true), "address": str(nobodyAt)}), act("set_header", args{"name": str("x-mark"), "value": str("1")}))},
 		each(web("/"), web("/"), appSaw("x-mark")), "200 app | 200 app | [1]", "200 app | 200 app | []", served},
+	{"a global rate_limit without its service", "grpc", both, []policy{
+		do("p", act("rate_limit", args{"rate": rate(1, time.Hour), "global": boolean(true), "address": str(nobodyAt)}), act("set_header", args{"name": str("x-mark"), "value": str("1")}))},
+		each(rpc("x"), rpc("x"), rpcSaw("x-mark")), "OK | OK | [1]", "OK | OK | []", served},
 	{"a closed global rate_limit without its service", "http", both, []policy{
 		{name: "p", closed: true, actions: []*ir.Action{act("rate_limit", args{"rate": rate(1, time.Hour), "global": boolean(true), "address": str(nobodyAt)})}}},
 		web("/"), "503", "200 app", served},

@@ -147,7 +147,14 @@ func TestSwitches(t *testing.T) {
 			adms[ir.Egress] = runADM(t, client, a, data)
 		}
 	}
+	dumps := map[ir.Side]string{ir.Ingress: adms[ir.Ingress].ask(t, "GET", "/config_dump"), ir.Egress: adms[ir.Egress].ask(t, "GET", "/config_dump")}
 	for _, p := range places {
+		said := dumped(t, dumps[p.side], p.port[0])
+		for _, name := range []string{fmt.Sprintf("p_%d", p.port[0]), p.still} {
+			if got, want := said[name], (saidOf{name, "shop.adm:1", Switch(name)}); got != want {
+				t.Errorf("%s: the configuration says of a policy %+v, want %+v", p.switching.row, got, want)
+			}
+		}
 		t.Run(fmt.Sprintf("%s/%s", p.switching.row, p.side), func(t *testing.T) {
 			t.Parallel()
 			adm := adms[p.side]
@@ -204,6 +211,42 @@ func TestSwitches(t *testing.T) {
 			eventually(t, "on again", again, func() string { return see(0) })
 		})
 	}
+}
+
+// saidOf is what the metadata of a running proxy's listener says of one policy.
+type saidOf struct{ Policy, Source, Switch string }
+
+// dumped gives that by the policies' names, from a config dump and for the listener of a port.
+func dumped(t *testing.T, dump string, port int) map[string]saidOf {
+	t.Helper()
+	var all struct {
+		Configs []struct {
+			StaticListeners []struct {
+				Listener struct {
+					Name     string
+					Metadata struct {
+						Filter struct {
+							Admc struct{ Policies []saidOf }
+						} `json:"filter_metadata"`
+					}
+				}
+			} `json:"static_listeners"`
+		}
+	}
+	if err := json.Unmarshal([]byte(dump), &all); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]saidOf{}
+	for _, c := range all.Configs {
+		for _, l := range c.StaticListeners {
+			if strings.HasSuffix(l.Listener.Name, fmt.Sprintf("_%d", port)) {
+				for _, p := range l.Listener.Metadata.Filter.Admc.Policies {
+					out[p.Policy] = p
+				}
+			}
+		}
+	}
+	return out
 }
 
 // rowNamed finds a row in the tables of enforcement.
