@@ -374,7 +374,7 @@ func TestEndToEndDeadADMOtherwise(t *testing.T) {
 		    when { request.url_path == "/admin" }
 		    deny()
 		}
-		@ingress @fail(closed) policy quota { on * -> cache  rate_limit(rate: 1/h, burst: 1, scope: "service") }`, "geo", "cache")
+		@ingress @fail(closed) policy quota { on * -> cache  rate_limit(rate: 1/h, burst: 1, scope: "service") }`, "cache", "geo")
 	w.want("alive", statuses(w.front, 2, "/admin"), "403 403")
 	w.want("alive", greetings(w.front, 2), "yes no")
 	w.adms["geo"].Kill()
