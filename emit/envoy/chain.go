@@ -168,7 +168,7 @@ var failures = []struct {
 }{
 	{"refused-stream", []string{"refused-stream"}, celLogFilter(`response.code_details.contains("remote_refused_stream_reset")`)},
 	{"connect-failure", []string{"connect-failure", "reset"}, flagFilter("UF")},
-	{"reset", []string{"reset"}, flagFilter("UC", "UR", "LR")},
+	{"reset", []string{"reset"}, flagFilter("UC", "UR", "LR", "UPE")},
 }
 
 // retried gives the failures that a retry reacts to.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,9 @@ var manyIPs = []string{"10.77.0.21", "10.77.0.22", "10.77.0.23", "10.77.0.24", "
 
 type namespace struct{ name string }
 
+// namespaces counts those that were made: tests beside each other have their own.
+var namespaces atomic.Int64
+
 func run(t testing.TB, stdin string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
@@ -58,7 +62,7 @@ func newNamespace(t testing.TB, role string) *namespace {
 	if os.Getuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
-	n := &namespace{fmt.Sprintf("admc-envoy-%d-%s", os.Getpid(), role)}
+	n := &namespace{fmt.Sprintf("admc-envoy-%d-%d-%s", os.Getpid(), namespaces.Add(1), role)}
 	run(t, "", "ip", "netns", "add", n.name)
 	t.Cleanup(func() {
 		exec.Command("ip", "netns", "del", n.name).Run()
@@ -157,10 +161,22 @@ func (o *output) String() string {
 // mount namespace that `ip netns exec` makes is the process's alone.
 const ownRun = `mount -t tmpfs admc /run/admc && exec "$@"`
 
-// runADM writes the emitted file, starts Envoy with it in the namespace of its
-// pod, waits for the startup probe's answer, and steers the pod's connections
-// to it. It gives Envoy's standard output.
+// A proxy is an ADM that runs.
+type proxy struct {
+	stdout, stderr *output
+	pid            int
+}
+
+// runADM gives the standard output of startADM's Envoy.
 func runADM(t testing.TB, n *namespace, a *layout.ADM, file []byte) *output {
+	t.Helper()
+	return startADM(t, n, a, file).stdout
+}
+
+// startADM writes the emitted file, starts Envoy with it in the namespace of its
+// pod, waits for the startup probe's answer, and steers the pod's connections
+// to it. A command in front, such as prlimit, sets the process up.
+func startADM(t testing.TB, n *namespace, a *layout.ADM, file []byte, front ...string) *proxy {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), FileName)
 	if err := os.WriteFile(path, file, 0o644); err != nil {
@@ -169,19 +185,22 @@ func runADM(t testing.TB, n *namespace, a *layout.ADM, file []byte) *output {
 	if err := os.MkdirAll(filepath.Dir(layout.AdminSocket), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr := &output{}, &output{}
-	cmd := exec.Command("ip", "netns", "exec", n.name, "sh", "-c", ownRun, "sh", "setpriv", "--regid", admGroup, "--clear-groups",
-		envoyBinary(t), "-c", path, "--concurrency", "2", "--log-level", "warning", "--use-dynamic-base-id", "--file-flush-interval-msec", "50")
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	p := &proxy{stdout: &output{}, stderr: &output{}}
+	// Each of these becomes the next, so that the process is Envoy's.
+	args := slices.Concat([]string{"netns", "exec", n.name, "sh", "-c", ownRun, "sh", "setpriv", "--regid", admGroup, "--clear-groups"}, front,
+		[]string{envoyBinary(t), "-c", path, "--concurrency", "2", "--log-level", "warning", "--use-dynamic-base-id", "--file-flush-interval-msec", "50"})
+	cmd := exec.Command("ip", args...)
+	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stdout.admin = fmt.Sprintf("/proc/%d/root%s", cmd.Process.Pid, layout.AdminSocket)
+	p.pid = cmd.Process.Pid
+	p.stdout.admin = fmt.Sprintf("/proc/%d/root%s", p.pid, layout.AdminSocket)
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
 		if t.Failed() {
-			t.Logf("Envoy of %s:\n%.4000s", a.Service.Name, stderr)
+			t.Logf("Envoy of %s:\n%.4000s", a.Service.Name, p.stderr)
 		}
 	})
 	deadline := time.Now().Add(readyWait)
@@ -190,12 +209,12 @@ func runADM(t testing.TB, n *namespace, a *layout.ADM, file []byte) *output {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("Envoy of %s is not ready:\n%.4000s", a.Service.Name, stderr)
+			t.Fatalf("Envoy of %s is not ready:\n%.4000s", a.Service.Name, p.stderr)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	steer(t, n, a)
-	return stdout
+	return p
 }
 
 // steer redirects as the node's programs do: inbound connections by port,
