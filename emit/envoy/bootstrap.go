@@ -49,9 +49,13 @@ func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 		a.drainable(l, a.listeners[before:])
 	}
 	a.listeners = append(a.listeners, a.readyListener())
+	for _, l := range a.listeners {
+		protectListener(l)
+	}
 	boot := &bootstrapv3.Bootstrap{
 		Node:            &corev3.Node{Id: a.Service.Name, Cluster: "admc"},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Listeners: a.listeners},
+		OverloadManager: overload(),
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.clusters)) {
 		boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
@@ -95,6 +99,8 @@ func (a *adm) readyListener() *listenerv3.Listener {
 		Name:         "ready",
 		Address:      address("0.0.0.0", a.ReadyPort),
 		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{networkFilter("http", hcm)}}},
+		// Connections of callers, however many, don't hide the ADM from the kubelet.
+		IgnoreGlobalConnLimit: true,
 	}
 }
 

@@ -93,8 +93,12 @@ func (a *adm) put(c *clusterv3.Cluster, plane graph.Plane) {
 		MaxConnections: u32(maxConcurrent), MaxPendingRequests: u32(maxConcurrent),
 		MaxRequests: u32(maxConcurrent), MaxRetries: u32(maxConcurrent),
 	}}}
+	protectCluster(c)
 	if plane != graph.TCP {
 		common := commonOptions()
+		if c.ConnectionPoolPerDownstreamConnection {
+			common.IdleTimeout = seconds(leftConnection)
+		}
 		common.MaxResponseHeadersKb = u32(maxHeadersKB)
 		options := &upstreamv3.HttpProtocolOptions{CommonHttpProtocolOptions: common}
 		if plane == graph.GRPC {

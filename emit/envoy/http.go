@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"slices"
+	"strings"
 
 	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
@@ -157,7 +158,7 @@ func (h *httpChain) routed(w *when) bool {
 // is there to pass requests on as they came.
 func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 	h.lower()
-	m := passThrough(h.name)
+	m := passThrough(h.name, strings.Join(append([]string{controlHeaders}, h.lookalikes()...), "|"))
 	m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: h.routeConfig()}
 	m.AccessLog = h.logs
 	m.Proxy_100Continue = !h.bodies // a client that waits for 100 has it from the proxy that waits for its body

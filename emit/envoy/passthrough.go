@@ -23,7 +23,8 @@ const (
 // passThrough is a connection manager that changes nothing: no time limits, no
 // headers added, their case kept, both HTTP versions on the port, upgrades,
 // trailers and 100-continue passed on.
-func passThrough(name string) *hcmv3.HttpConnectionManager {
+// Headers of whose names one is in unsaid don't pass; it is a regular expression.
+func passThrough(name, unsaid string) *hcmv3.HttpConnectionManager {
 	return &hcmv3.HttpConnectionManager{
 		CodecType:                  hcmv3.HttpConnectionManager_AUTO,
 		StatPrefix:                 name,
@@ -35,18 +36,19 @@ func passThrough(name string) *hcmv3.HttpConnectionManager {
 		Proxy_100Continue:          true,
 		StreamIdleTimeout:          off(),
 		MaxRequestHeadersKb:        u32(maxHeadersKB),
+		RequestHeadersTimeout:      seconds(headersWithin),
 		CommonHttpProtocolOptions:  commonOptions(),
 		HttpProtocolOptions:        http1Options(),
 		Http2ProtocolOptions:       http2Options(),
 		UpgradeConfigs:             []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
 		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{
-			extension("keep", keepForwardedProto()),
+			extension("keep", keepForwardedProto(unsaid)),
 		},
 	}
 }
 
 func commonOptions() *corev3.HttpProtocolOptions {
-	return &corev3.HttpProtocolOptions{IdleTimeout: off(), MaxHeadersCount: u32(maxHeaderCount)}
+	return &corev3.HttpProtocolOptions{IdleTimeout: seconds(idleConnection), MaxHeadersCount: u32(maxHeaderCount)}
 }
 
 func http1Options() *corev3.Http1ProtocolOptions {
@@ -63,7 +65,12 @@ func http1Options() *corev3.Http1ProtocolOptions {
 }
 
 func http2Options() *corev3.Http2ProtocolOptions {
-	return &corev3.Http2ProtocolOptions{AllowConnect: true}
+	return &corev3.Http2ProtocolOptions{
+		AllowConnect:                true,
+		MaxConcurrentStreams:        u32(maxStreams),
+		InitialStreamWindowSize:     u32(streamWindow),
+		InitialConnectionWindowSize: u32(connectionWindow),
+	}
 }
 
 // Envoy adds x-forwarded-proto where it is missing, and needs it to find the
@@ -77,11 +84,11 @@ const (
 	controlHeaders = "x-envoy-(upstream-(rq-|alt-).*|max-retries|retry-.*|retriable-.*|hedge-.*)"
 )
 
-func keepForwardedProto() *earlyv3.HeaderMutation {
+func keepForwardedProto(unsaid string) *earlyv3.HeaderMutation {
 	return &earlyv3.HeaderMutation{Mutations: []*mutationv3.HeaderMutation{
 		{Action: &mutationv3.HeaderMutation_RemoveOnMatch_{RemoveOnMatch: &mutationv3.HeaderMutation_RemoveOnMatch{
 			KeyMatcher: &envoymatcherv3.StringMatcher{MatchPattern: &envoymatcherv3.StringMatcher_SafeRegex{
-				SafeRegex: &envoymatcherv3.RegexMatcher{Regex: controlHeaders},
+				SafeRegex: &envoymatcherv3.RegexMatcher{Regex: unsaid},
 			}},
 		}}},
 		remove(protoAside),

@@ -61,10 +61,10 @@ func (d demand) milli() int {
 func (d demand) workers() int { return max(1, (d.milli()+999)/1000) }
 
 // resources gives no CPU limit: a throttled proxy delays every call behind it.
-// The memory limit ends a leak before the node does.
+// The memory limit ends a leak before the node does; the proxy sheds load below it.
 func (d demand) resources() *resources {
 	return &resources{
 		Requests: map[string]string{"cpu": fmt.Sprintf("%dm", d.milli()), "memory": "64Mi"},
-		Limits:   map[string]string{"memory": "256Mi"},
+		Limits:   map[string]string{"memory": fmt.Sprintf("%dMi", layout.ADMMemory>>20)},
 	}
 }

@@ -16,6 +16,11 @@ import (
 	"admc.dev/admc/solver"
 )
 
+// ADMMemory is what an ADM's container may use, in bytes: beyond it the node ends
+// the proxy, so the proxy sheds load before that. It is what 20,000 connections
+// of HTTP need; what is set aside for the pod is far less.
+const ADMMemory = 1 << 30
+
 // FirstPort is where listener ports begin. Ports that the service itself uses
 // are passed over.
 const FirstPort = 15100
