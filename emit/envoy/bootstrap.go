@@ -48,14 +48,14 @@ func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 		}
 		a.drainable(l, a.listeners[before:])
 	}
-	a.listeners = append(a.listeners, a.readyListener())
 	for _, l := range a.listeners {
 		protectListener(l)
 	}
+	a.listeners = append(a.listeners, a.readyListener())
 	boot := &bootstrapv3.Bootstrap{
 		Node:            &corev3.Node{Id: a.Service.Name, Cluster: "admc"},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Listeners: a.listeners},
-		OverloadManager: overload(),
+		OverloadManager: a.overload(),
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.clusters)) {
 		boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
@@ -75,12 +75,10 @@ func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 // together, when all of them are configured, so an answer here means that the
 // policed ports are listened to as well.
 func (a *adm) readyListener() *listenerv3.Listener {
-	answer := func(match *routev3.RouteMatch, status uint32) *routev3.Route {
-		return &routev3.Route{Match: match, Action: &routev3.Route_DirectResponse{
-			DirectResponse: &routev3.DirectResponseAction{Status: status},
-		}}
-	}
-	routes := []*routev3.Route{answer(&routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: layout.ReadyPath}}, 200)}
+	routes := []*routev3.Route{{
+		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: layout.ReadyPath}},
+		Action: &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: 200}},
+	}}
 	if a.counted {
 		routes = append(routes, a.metricsRoute())
 	}
@@ -90,7 +88,7 @@ func (a *adm) readyListener() *listenerv3.Listener {
 			Name: "ready",
 			VirtualHosts: []*routev3.VirtualHost{{
 				Name: "ready", Domains: []string{"*"},
-				Routes: append(routes, answer(everyPath(), 404)),
+				Routes: routes, // of other paths a 404
 			}},
 		}},
 		HttpFilters: []*hcmv3.HttpFilter{httpFilter("router", &routerv3.Router{})},

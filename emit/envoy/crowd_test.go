@@ -70,7 +70,7 @@ func TestCrowd(t *testing.T) {
 			var wg sync.WaitGroup
 			for _, c := range conns {
 				wg.Go(func() {
-					status, err := ask(c)
+					status, err := statusOn(c)
 					switch {
 					case err == nil && status == 200:
 						good.Add(1)
@@ -83,7 +83,7 @@ func TestCrowd(t *testing.T) {
 					}
 				})
 			}
-			eventually(t, "those that pass are at work and the others answered", func() bool {
+			becomes(t, "those that pass are at work and the others answered", func() bool {
 				return r.busy.Load()+refused.Load()+other.Load() == crowd
 			})
 			held, peak := adm.descriptors(t), adm.memory(t, "VmRSS")
@@ -95,7 +95,7 @@ func TestCrowd(t *testing.T) {
 			for _, c := range conns {
 				c.Close()
 			}
-			eventually(t, "the descriptors are given back", func() bool { return adm.descriptors(t) <= before })
+			becomes(t, "the descriptors are given back", func() bool { return adm.descriptors(t) <= before })
 			t.Logf("%d connections: %d answered, %d refused; descriptors %d, %d, %d; memory %d MiB at once, %d MiB after",
 				crowd, good.Load(), refused.Load(), before, held, adm.descriptors(t), peak>>20, adm.memory(t, "VmRSS")>>20)
 			if most := adm.memory(t, "VmHWM"); most > layout.ADMMemory {
@@ -136,7 +136,7 @@ func newReserve(t testing.TB, n *namespace, port int) *reserve {
 	return r
 }
 
-func ask(c net.Conn) (int, error) {
+func statusOn(c net.Conn) (int, error) {
 	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: shop\r\n\r\n"); err != nil {
 		return 0, err

@@ -147,12 +147,12 @@ func TestFloods(t *testing.T) {
 					ended++
 				}
 			}
-			eventually(t, "the ADM counts the connections that it ended", func() bool { return counter(t, server, flood.counter) >= counted+ended })
+			becomes(t, "the ADM counts the connections that it ended", func() bool { return counter(t, server, flood.counter) >= counted+ended })
 			t.Logf("ended after %v: %v", sent, ends)
 		})
 	}
 	const ofMetrics = 8 // both ends of a connection for each worker, and what it opens for the first
-	eventually(t, "the descriptors are given back", func() bool { return adm.descriptors(t) <= before+ofMetrics })
+	becomes(t, "the descriptors are given back", func() bool { return adm.descriptors(t) <= before+ofMetrics })
 	t.Logf("%d requests reached the app; memory at most %d MiB", a.requests.Load(), adm.memory(t, "VmHWM")>>20)
 	if most := adm.memory(t, "VmHWM"); most > layout.ADMMemory {
 		t.Errorf("the ADM used %d MiB, more than its container has", most>>20)

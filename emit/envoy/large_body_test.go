@@ -86,7 +86,7 @@ func TestLargeBodies(t *testing.T) {
 				if h2 {
 					want *= 2
 				}
-				eventually(t, "the whole body is at the app, as often as it should", func() bool { return whole() == want })
+				becomes(t, "the whole body is at the app, as often as it should", func() bool { return whole() == want })
 			})
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	heapv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/resource_monitors/fixed_heap/v3"
 
 	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/graph"
 )
 
 // What keeps an ADM alive under too much of anything, by Envoy's best practices
@@ -103,12 +104,12 @@ func protectCluster(c *clusterv3.Cluster) {
 // overload sheds load before the memory of the container or its descriptors end:
 // to lack either would end the proxy, and all connections with it. The names
 // are Envoy's.
-func overload() *overloadv3.OverloadManager {
+func (a *adm) overload() *overloadv3.OverloadManager {
 	const heap, connections = "envoy.resource_monitors.fixed_heap", "envoy.resource_monitors.global_downstream_max_connections"
 	above := func(share float64) []*overloadv3.Trigger {
 		return []*overloadv3.Trigger{{Name: heap, TriggerOneof: &overloadv3.Trigger_Threshold{Threshold: &overloadv3.ThresholdTrigger{Value: share}}}}
 	}
-	return &overloadv3.OverloadManager{
+	m := &overloadv3.OverloadManager{
 		RefreshInterval: seconds(250 * time.Millisecond),
 		ResourceMonitors: []*overloadv3.ResourceMonitor{
 			{Name: heap, ConfigType: &overloadv3.ResourceMonitor_TypedConfig{TypedConfig: typed(&heapv3.FixedHeapConfig{MaxHeapSizeBytes: heapBytes})}},
@@ -118,8 +119,11 @@ func overload() *overloadv3.OverloadManager {
 		},
 		Actions: []*overloadv3.OverloadAction{
 			{Name: "envoy.overload_actions.shrink_heap", Triggers: above(0.90)},
-			{Name: "envoy.overload_actions.stop_accepting_requests", Triggers: above(0.95)},
 			{Name: "envoy.overload_actions.stop_accepting_connections", Triggers: above(0.95)},
 		},
 	}
+	if slices.ContainsFunc(a.Listeners, func(l *layout.Listener) bool { return l.Protocol.Plane() != graph.TCP }) {
+		m.Actions = append(m.Actions, &overloadv3.OverloadAction{Name: "envoy.overload_actions.stop_accepting_requests", Triggers: above(0.95)})
+	}
+	return m
 }

@@ -44,7 +44,7 @@ func TestSlowHeads(t *testing.T) {
 	const half = "GET / HTTP/1.1\r\nHost: shop\r\nX-A: "
 	slow, control := start(behind, 200, half), start(direct, 1, half)[0]
 	idle := start(behind, 1, "")[0]
-	if status, err := ask(idle); status != 200 {
+	if status, err := statusOn(idle); status != 200 {
 		t.Fatal(status, err)
 	}
 	if a := (httpRequest{n: client, address: fmt.Sprintf("%s:%d", serverIP, behind), path: "/"}).do(); a.status != 200 {
@@ -62,7 +62,7 @@ func TestSlowHeads(t *testing.T) {
 	if resp, err := http.ReadResponse(bufio.NewReader(control), nil); err != nil || resp.StatusCode != 200 {
 		t.Errorf("the control: %v, %v", resp, err)
 	}
-	if status, err := ask(idle); status != 200 {
+	if status, err := statusOn(idle); status != 200 {
 		t.Errorf("a connection that was idle for so long: %d, %v", status, err)
 	}
 }
@@ -97,7 +97,7 @@ func TestVanishedPeers(t *testing.T) {
 			}
 			run(t, "", "ip", "-n", client.name, "link", "set", "eth0", "down")
 			if side == ir.Ingress {
-				eventually(t, "the receiver learns that the caller is gone", func() bool { return b.left.Load() == 1 })
+				becomes(t, "the receiver learns that the caller is gone", func() bool { return b.left.Load() == 1 })
 				return
 			}
 			c.SetReadDeadline(time.Now().Add(30 * time.Second))
@@ -133,7 +133,7 @@ func TestMemory(t *testing.T) {
 		c.(*net.TCPConn).SetReadBuffer(4096)
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
 	}
-	eventually(t, "what is sent to those who don't read stands still", func() bool {
+	becomes(t, "what is sent to those who don't read stands still", func() bool {
 		was := adm.memory(t, "VmRSS")
 		time.Sleep(300 * time.Millisecond)
 		return adm.memory(t, "VmRSS")-was < 1<<20 && was > before+10<<20
@@ -182,7 +182,7 @@ func TestMemory(t *testing.T) {
 	for _, c := range conns {
 		c.Close()
 	}
-	eventually(t, "the next callers are served", func() bool {
+	becomes(t, "the next callers are served", func() bool {
 		return httpRequest{n: client, address: fmt.Sprintf("%s:%d", serverIP, whole), path: "/", method: "POST", body: "x"}.do().status == 200
 	})
 }
@@ -206,10 +206,10 @@ func TestBounds(t *testing.T) {
 	t.Run("connections are counted against the limit", func(t *testing.T) {
 		const tenth = maxConnections / 10
 		conns := dialMany(t, client, fmt.Sprintf("%s:%d", serverIP, web), tenth)
-		if status, err := ask(conns[tenth-1]); status != 200 {
+		if status, err := statusOn(conns[tenth-1]); status != 200 {
 			t.Errorf("%d, %v", status, err)
 		}
-		eventually(t, "about a tenth of what is allowed, in percent", func() bool {
+		becomes(t, "about a tenth of what is allowed, in percent", func() bool {
 			return gauge(t, server, "envoy_overload_envoy_resource_monitors_global_downstream_max_connections_pressure") >= 9
 		})
 	})

@@ -233,7 +233,7 @@ func TestSpelling(t *testing.T) {
 				t.Fatal(err)
 			}
 			io.WriteString(c, row.request)
-			eventually(t, "the control: without an ADM it arrives as it was written", func() bool {
+			becomes(t, "the control: without an ADM it arrives as it was written", func() bool {
 				return recorders[0].bytes() == row.request
 			})
 			c.Close()

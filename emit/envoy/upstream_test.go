@@ -270,7 +270,7 @@ func callAll(t *testing.T, tries []*try) {
 				t.Errorf("got %q, want %q", got[i], try.want)
 			}
 			if try.to.serve != nil && strings.Contains(try.want, "waits") {
-				eventually(t, "the receiver learns that the caller left", func() bool { return try.to.left.Load() == try.to.accepted.Load() })
+				becomes(t, "the receiver learns that the caller left", func() bool { return try.to.left.Load() == try.to.accepted.Load() })
 			}
 		})
 	}
@@ -312,8 +312,8 @@ func (n *namespace) dialWithin(address string, patience time.Duration) (net.Conn
 	return n.dial(ctx, address)
 }
 
-// eventually waits for a condition, for as long as a busy machine may need.
-func eventually(t testing.TB, what string, holds func() bool) {
+// becomes waits for a condition, for as long as a busy machine may need.
+func becomes(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
