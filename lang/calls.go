@@ -28,7 +28,9 @@ func (c *checker) call(n *syntax.Call) *typedCall {
 		}
 		return nil
 	}
-	a.used = a.used || a.decl.User // the standard ones are everybody's
+	if a.decl.User { // the standard ones are everybody's
+		a.used = true
+	}
 	args, ok := c.arguments(n, a)
 	if !ok {
 		return nil

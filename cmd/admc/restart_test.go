@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -180,7 +179,8 @@ func askOnce(client *http.Client) (pod, config string, err error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return "", "", errors.New(resp.Status)
+		said, _ := io.ReadAll(resp.Body)
+		return "", "", fmt.Errorf("%s: %s", resp.Status, said)
 	}
 	var e testbed.Echo
 	if err := json.NewDecoder(resp.Body).Decode(&e); err != nil {

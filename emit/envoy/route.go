@@ -202,6 +202,7 @@ func (h *httpChain) direct(t *target) {
 	}
 	h.copies(t)
 	t.choice = h.nearby(t.near, t.choice, t.versions)
+	t.elsewhere()
 	to := func(version string) string {
 		return h.clusterFor(h.l, receiver{plane: plane, version: version, connect: t.connect, choice: t.choice})
 	}

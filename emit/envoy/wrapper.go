@@ -7,7 +7,9 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	previousv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
 )
 
 // timeoutHTTP: timeout(after), the time from the end of the request to the end
@@ -80,6 +82,30 @@ func retryHTTP(h *httpChain, c *call) {
 		t.action.RetryPolicy = p
 		t.repeats = true
 	})
+}
+
+// picksForAnother is how often a pod that was tried already is put back, before it
+// gets the request again: all may have been tried. In turn, one pick more than that
+// comes back to the same pod each time where their number divides it; 13 is a prime,
+// and who has 13 pods or more needs as many attempts to have tried them all.
+const picksForAnother = 12
+
+// elsewhere sends a request that is sent again to a pod that it wasn't sent to,
+// where this proxy chooses pods: in turn, several requests at a time may each get
+// the same dead one again and again. A `ring_hash` stays with its pod, and Kubernetes'
+// choices are not this proxy's.
+func (t *target) elsewhere() {
+	chosen := len(t.versions) > 0 || t.choice != (choice{})
+	if t.action.RetryPolicy == nil || !chosen || t.choice.near || t.choice.policy == "ring_hash" {
+		return
+	}
+	p := proto.Clone(t.action.RetryPolicy).(*routev3.RetryPolicy) // other routes share it
+	p.RetryHostPredicate = []*routev3.RetryPolicy_RetryHostPredicate{{
+		Name:       "previous_hosts",
+		ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: typed(&previousv3.PreviousHostsPredicate{})},
+	}}
+	p.HostSelectionRetryMaxAttempts = picksForAnother
+	t.action.RetryPolicy = p
 }
 
 // hedgeHTTP: hedge(after). Envoy calls the second request a retry on the time
