@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 
+	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -26,11 +27,15 @@ import (
 
 // Check holds one bootstrap to what can be known without running it: it parses
 // with no unknown field; every message in it keeps its field rules, those
-// inside google.protobuf.Any too; clusters and internal listeners that it
-// refers to exist, and each cluster is referred to; names and addresses are
-// unique; each HTTP filter list ends in its one router and each network filter
-// list in a filter that takes the connection; regular expressions compile.
-func Check(path string, text []byte) []error {
+// inside google.protobuf.Any too. What it refers to exists: clusters, internal
+// listeners, filter chains, HTTP filters, providers of tokens and their claims,
+// filter state, refusals that replies are made for, the admin interface, and the
+// files of secrets, of which beside are the names; and nothing that is referred to
+// by name is there for nothing. Names and addresses are unique. Each HTTP filter
+// list ends in its one router and each network filter list in a filter that takes
+// the connection, and no filter reads what a later one writes. Regular expressions
+// compile.
+func Check(path string, text []byte, beside ...string) []error {
 	js, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
 		return []error{fmt.Errorf("%s: %w", path, err)}
@@ -39,11 +44,22 @@ func Check(path string, text []byte) []error {
 	if err := protojson.Unmarshal(js, boot); err != nil {
 		return []error{fmt.Errorf("%s: %w", path, err)}
 	}
-	c := &checker{path: path, used: map[string]bool{}, internal: map[string]bool{}}
+	c := &checker{
+		path: path, used: map[string]bool{}, internal: map[string]bool{},
+		states: newNames(), refusals: newNames(), claims: newNames(), files: newNames(),
+	}
+	for _, name := range beside {
+		c.files.made[name] = true
+	}
 	c.validate(boot)
-	c.walk(boot.ProtoReflect())
+	walk(boot.ProtoReflect(), c.visit, c.text)
 	c.names(boot)
 	c.references(boot)
+	c.admin(boot)
+	c.settle("filter state", c.states, false)
+	c.settle("rule of RBAC", c.refusals, true)
+	c.settle("claims", c.claims, false)
+	c.settle("file of a secret", c.files, true)
 	return c.errs
 }
 
@@ -53,6 +69,10 @@ type checker struct {
 	used     map[string]bool // clusters referred to
 	internal map[string]bool // internal listeners referred to
 	started  bool            // the internal listener extension is there
+	states   *names          // keys of the filter state
+	refusals *names          // rules of RBAC, by which a reply is told
+	claims   *names          // where claims of tokens are left
+	files    *names          // with secrets
 }
 
 func (c *checker) errorf(format string, args ...any) {
@@ -68,29 +88,34 @@ func (c *checker) validate(m proto.Message) {
 	}
 }
 
-// walk visits every message, unpacking each Any.
-func (c *checker) walk(m protoreflect.Message) {
+// walk visits every message, those inside google.protobuf.Any too, and every text
+// outside of keys, where somebody wants them.
+func walk(m protoreflect.Message, visit func(proto.Message), text func(string)) {
+	visit(m.Interface())
 	if a, ok := m.Interface().(*anypb.Any); ok {
-		inner, err := a.UnmarshalNew()
-		if err != nil {
-			c.errorf("%s: %v", a.GetTypeUrl(), err)
-			return
+		if inner, err := a.UnmarshalNew(); err == nil {
+			walk(inner.ProtoReflect(), visit, text)
 		}
-		c.validate(inner)
-		c.walk(inner.ProtoReflect())
 		return
 	}
-	c.visit(m.Interface())
+	one := func(f protoreflect.FieldDescriptor, v protoreflect.Value) {
+		switch {
+		case f.Message() != nil:
+			walk(v.Message(), visit, text)
+		case f.Kind() == protoreflect.StringKind && text != nil:
+			text(v.String())
+		}
+	}
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
-		case f.IsMap() && f.MapValue().Message() != nil:
-			v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool { c.walk(v.Message()); return true })
-		case f.IsList() && f.Message() != nil:
+		case f.IsMap():
+			v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool { one(f.MapValue(), v); return true })
+		case f.IsList():
 			for i := range v.List().Len() {
-				c.walk(v.List().Get(i).Message())
+				one(f, v.List().Get(i))
 			}
-		case !f.IsList() && !f.IsMap() && f.Message() != nil:
-			c.walk(v.Message())
+		default:
+			one(f, v)
 		}
 		return true
 	})
@@ -98,7 +123,15 @@ func (c *checker) walk(m protoreflect.Message) {
 
 // visit checks one message by itself and notes what it refers to.
 func (c *checker) visit(m proto.Message) {
+	c.refer(m)
 	switch m := m.(type) {
+	case *anypb.Any: // which its message's own rules don't enter
+		inner, err := m.UnmarshalNew()
+		if err != nil {
+			c.errorf("%s: %v", m.GetTypeUrl(), err)
+			return
+		}
+		c.validate(inner)
 	case *routev3.RouteAction:
 		c.use(m.GetCluster())
 		for _, copied := range m.RequestMirrorPolicies {
@@ -125,8 +158,14 @@ func (c *checker) visit(m proto.Message) {
 		if _, err := regexp.Compile(m.Regex); err != nil {
 			c.errorf("%v", err)
 		}
+	case *matcherv3.RegexMatcher:
+		if _, err := regexp.Compile(m.Regex); err != nil {
+			c.errorf("%v", err)
+		}
 	case *hcmv3.HttpConnectionManager:
 		c.httpFilters(m)
+		c.perFilter(m)
+		c.decidedFirst(m)
 	case *listenerv3.FilterChain:
 		c.networkFilters(m)
 	}

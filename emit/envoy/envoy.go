@@ -9,8 +9,9 @@
 // What Envoy does to every request, whatever its configuration: hop-by-hop
 // headers are its own, the names of HTTP/1 trailers come out in lower case, a
 // missing `date` is added to answers and `content-length: 0` to bodiless requests
-// of unusual methods, `OPTIONS *` is answered 404, and a client that half-closes
-// an HTTP/1 connection is taken for gone.
+// of unusual methods, several lines of `x-forwarded-proto` become one and an empty
+// one none, `OPTIONS *` is answered 404, and a client that half-closes an HTTP/1
+// connection is taken for gone.
 //
 // Refused, as errors in the bag: an action that Envoy can't do on the
 // listener's protocol, a condition outside of what Envoy's CEL runs, and
@@ -21,6 +22,8 @@ package envoy
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"admc.dev/admc/emit"
 	"admc.dev/admc/emit/layout"
@@ -48,11 +51,12 @@ func (Backend) Emit(l *layout.Layout, out *emit.Files, bag *diag.Bag) {
 		}
 		data := render(l.Header, boot)
 		path := a.Dir + "/" + FileName
-		if errs := Check(path, data); len(errs) > 0 {
+		secrets := adm.secrets.files()
+		if errs := Check(path, data, slices.Collect(maps.Keys(secrets))...); len(errs) > 0 {
 			panic(fmt.Sprintf("envoy: emitted an invalid file: %v", errors.Join(errs...)))
 		}
 		out.Add(path, data)
-		for name, f := range adm.secrets.files() {
+		for name, f := range secrets {
 			out.Add(a.Dir+"/"+name, render(l.Header, f))
 		}
 	}
