@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -79,15 +80,19 @@ func (c *compiler) takeName(e ast.Expr) *term {
 
 // takeKey reads or asks for one key of a map attribute.
 func (c *compiler) takeKey(e ast.Expr, op operator, a *attribute, key string, at diag.Span) *term {
-	if a.name == "request.headers" {
+	if a.name == "request.headers" || a.name == "response.headers" {
 		key = strings.ToLower(key)
-		if better, pseudo := pseudoHeaders[key]; pseudo {
+		if better, pseudo := pseudoHeaders[a.name][key]; pseudo {
 			c.errorf(e, CELUnsupported, at, "%s is not a header that a condition reads by name", key).
 				WithHint("it is %s", better).WithFix(at, better)
 			return nil
 		}
 		if !isToken(key) {
 			c.errorf(e, CELType, at, "%q is not the name of a header", key)
+			return nil
+		}
+		if strings.HasPrefix(key, "x-admc-") {
+			c.errorf(e, CELUnsupported, at, "%s is a header of the ADM's own", key)
 			return nil
 		}
 	}
@@ -98,10 +103,13 @@ func (c *compiler) takeKey(e ast.Expr, op operator, a *attribute, key string, at
 	return &term{op: op, kind: k, attr: a, key: key, at: at}
 }
 
-// pseudoHeaders are what Envoy keeps in its header map under another name.
-var pseudoHeaders = map[string]string{
-	"host": "request.host", ":authority": "request.host", ":path": "request.path",
-	":method": "request.method", ":scheme": "request.scheme",
+// pseudoHeaders are what Envoy keeps in its header maps under another name.
+var pseudoHeaders = map[string]map[string]string{
+	"request.headers": {
+		"host": "request.host", ":authority": "request.host", ":path": "request.path",
+		":method": "request.method", ":scheme": "request.scheme",
+	},
+	"response.headers": {":status": "response.code"},
 }
 
 func (c *compiler) takeCall(e ast.Expr) *term {
@@ -200,12 +208,18 @@ func operatorName(op operator) string {
 	return string(op)
 }
 
+// accepted are the operators that take any operands of their kinds. The others
+// that conditions have are more particular: _[_], @in, has, timestamp and the
+// parts of a time.
+var accepted = []operator{opNot, opAnd, opOr, opCond, opEq, opNe, opLt, opLe, opGt, opGe,
+	opStartsWith, opEndsWith, opContains, opMatches, opSize}
+
 // refusal says why an operator of CEL is not accepted, and what to do.
 func (c *compiler) refusal(e ast.Expr, op operator) ([2]string, bool) {
-	switch op {
-	case opNot, opAnd, opOr, opCond, opEq, opNe, opLt, opLe, opGt, opGe,
-		opStartsWith, opEndsWith, opContains, opMatches, opSize:
+	if slices.Contains(accepted, op) {
 		return [2]string{}, false
+	}
+	switch op {
 	case "_+_":
 		return [2]string{"+ joins strings, which Envoy does not do, and may overflow on numbers", "compare the parts one by one, or write the number"}, true
 	case "_-_", "_*_", "-_":

@@ -1,6 +1,10 @@
 package lang
 
-import "admc.dev/admc/graph"
+import (
+	"slices"
+
+	"admc.dev/admc/graph"
+)
 
 // Attributes gives what conditions can read on some protocol, in the order of
 // the reference.
@@ -11,6 +15,21 @@ func Attributes() []string {
 			names = append(names, a.name)
 		}
 	}
+	return names
+}
+
+// Operators gives what conditions do, by the names that CEL gives the functions
+// behind its operators, sorted: "_&&_", "@in", "startsWith". Those of maps are
+// "_[_]", "@in" and the macro "has".
+func Operators() []string {
+	names := []string{"_[_]", string(opIn), string(opHas), "timestamp"}
+	for _, op := range accepted {
+		names = append(names, string(op))
+	}
+	for op := range timeParts {
+		names = append(names, string(op))
+	}
+	slices.Sort(names)
 	return names
 }
 

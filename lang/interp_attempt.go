@@ -5,9 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/cel-go/cel"
-	exprpb "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
-
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/ir"
 )
@@ -176,7 +173,7 @@ func (a *attempt) holds(c *ir.Condition) bool {
 	p := a.in.programs[c]
 	if p == nil {
 		var err error
-		p, err = parserEnv().Program(cel.ParsedExprToAst(&exprpb.ParsedExpr{Expr: c.Expr, SourceInfo: &exprpb.SourceInfo{}}))
+		p, err = interpProgram(c.Expr)
 		if err != nil {
 			panic("condition " + c.Text + ": " + err.Error())
 		}

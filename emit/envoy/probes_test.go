@@ -174,11 +174,14 @@ var (
 )
 
 func bearer(issuer, audience, subject string) string {
-	enc := func(v any) string {
-		b, _ := json.Marshal(v)
-		return base64.RawURLEncoding.EncodeToString(b)
-	}
-	text := enc(map[string]string{"alg": "HS256", "kid": "k"}) + "." + enc(map[string]string{"iss": issuer, "aud": audience, "sub": subject})
+	claims, _ := json.Marshal(map[string]string{"iss": issuer, "aud": audience, "sub": subject})
+	return signed(string(claims))
+}
+
+// signed is a token with these claims.
+func signed(claims string) string {
+	enc := base64.RawURLEncoding.EncodeToString
+	text := enc([]byte(`{"alg":"HS256","kid":"k"}`)) + "." + enc([]byte(claims))
 	mac := hmac.New(sha256.New, testKey)
 	mac.Write([]byte(text))
 	return "Bearer " + text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))

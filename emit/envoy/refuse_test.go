@@ -43,6 +43,8 @@ func TestRefused(t *testing.T) {
 			actions: []*ir.Action{act("remove_header", args{"name": str("x"), "of": str("response")})}}}, "remove_header with a condition on the response"},
 		{"an answer by the answer", "http", []policy{{name: "p", when: fn("_>=_", selectField(ident("response"), "code"), lit(500)), reads: []string{"response.code"},
 			actions: []*ir.Action{act("deny", nil)}}}, "deny with a condition on the response"},
+		{"x-forwarded-proto by the answer", "http", []policy{{name: "p", when: fn("_&&_", headerIs("x-forwarded-proto", "https"), fn("_>=_", selectField(ident("response"), "code"), lit(500))),
+			reads: []string{"response.code", `request.headers["x-forwarded-proto"]`}, actions: []*ir.Action{act("metric", args{"name": str("m")})}}}, "a condition on the answer that reads x-forwarded-proto"},
 		{"a key set nowhere", "http", []policy{do("p", act("jwt", args{"issuer": str("i"), "jwks_uri": str("file:///keys")}))}, `a key set at "file:///keys"`},
 		{"a header of a byte stream", "redis", []policy{do("p", act("lb", args{"policy": str("ring_hash"), "key": str("header:x-user")}))}, "lb by header:x-user on redis"},
 		{"one zone only", "http", []policy{do("p", act("locality", args{"mode": str("only")}))}, "locality with mode only"},

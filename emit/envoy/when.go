@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
@@ -58,6 +59,11 @@ func (a *adm) newWhen(l *layout.Listener, r *layout.Rule) *when {
 			a.bag.Errorf(r.Cond.At, CodeUnsupported, "no data plane can do %s", err)
 		}
 		w.text, w.reads = text, r.Cond.Reads
+		if w.late() && w.readsAny([]string{"request.headers[" + strconv.Quote(forwardedProto) + "]"}) {
+			// When there is an answer the header may be back in its place, or not yet.
+			a.bag.Errorf(r.Cond.At, CodeUnsupported, "no data plane can do a condition on the answer that reads %s of the request too", forwardedProto).
+				WithHint("write two policies, the one on the request with a header of its own")
+		}
 	}
 	return w
 }
