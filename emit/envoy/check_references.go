@@ -6,19 +6,27 @@ import (
 	"regexp"
 	"slices"
 
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	overloadv3 "github.com/envoyproxy/go-control-plane/envoy/config/overload/v3"
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	commonlimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
 	statev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/set_filter_state/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+	httplimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	inputv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/common_inputs/network/v3"
+	exprv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/rate_limit_descriptors/expr/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/lang/ir"
 )
 
@@ -85,10 +93,31 @@ func (c *checker) refer(m proto.Message) {
 		c.secret(m)
 	case *listenerv3.Listener:
 		c.chains(m)
+	case *structpb.Struct:
+		if key := m.Fields["switch"].GetStringValue(); key != "" {
+			c.switches.made[key] = true
+		}
+	case *corev3.RuntimeFractionalPercent:
+		c.looksAt(m.RuntimeKey)
+	case *corev3.RuntimeFeatureFlag:
+		c.looksAt(m.RuntimeKey)
+	case *accesslogv3.RuntimeFilter:
+		c.looksAt(m.RuntimeKey)
+	case *overloadv3.OverloadManager:
+		c.overload(m)
+	case *httplimitv3.LocalRateLimit:
+		c.descriptors(m)
 	case *clusterv3.Cluster:
 		if of := m.GetLoadAssignment(); of != nil && of.ClusterName != m.Name {
 			c.errorf("cluster %s has the endpoints of %s", m.Name, of.ClusterName)
 		}
+	}
+}
+
+// looksAt notes a runtime key; what has none stays as it is.
+func (c *checker) looksAt(key string) {
+	if key != "" {
+		c.switches.used[key] = true
 	}
 }
 
@@ -186,21 +215,47 @@ func (c *checker) decidedFirst(m *hcmv3.HttpConnectionManager) {
 	}
 }
 
-// admin checks that a cluster with an abstract socket leads to the proxy's own
-// admin interface.
+// admin checks that the admin interface is where `admc adm drain` and operators
+// look for it, and that the cluster of the metrics leads there.
 func (c *checker) admin(boot *bootstrapv3.Bootstrap) {
-	n := newNames()
-	if at := boot.GetAdmin().GetAddress().GetPipe().GetPath(); at != "" {
-		n.made[at] = true
-	}
-	for _, k := range boot.GetStaticResources().GetClusters() {
-		for _, e := range k.GetLoadAssignment().GetEndpoints() {
-			for _, to := range e.LbEndpoints {
-				if at := to.GetEndpoint().GetAddress().GetPipe().GetPath(); at != "" && at[0] == '@' {
-					n.used[at] = true
-				}
-			}
+	at := func(what string, a *corev3.Address) {
+		if p := a.GetPipe().GetPath(); p != layout.AdminSocket {
+			c.errorf("%s is at %q", what, p)
 		}
 	}
-	c.settle("admin interface at", n, true)
+	at("the admin interface", boot.GetAdmin().GetAddress())
+	for _, k := range boot.GetStaticResources().GetClusters() {
+		if k.Name == metricsCluster {
+			at("the cluster of the metrics", k.GetLoadAssignment().GetEndpoints()[0].GetLbEndpoints()[0].GetEndpoint().GetAddress())
+		}
+	}
+}
+
+// overload checks that what sheds load goes by a resource that is watched.
+func (c *checker) overload(m *overloadv3.OverloadManager) {
+	n := newNames()
+	for _, of := range m.ResourceMonitors {
+		n.made[of.Name] = true
+	}
+	for _, a := range m.Actions {
+		for _, t := range a.Triggers {
+			n.used[t.Name] = true
+		}
+	}
+	c.settle("resource monitor", n, false)
+}
+
+// descriptors checks that what a filter counts by is what it makes of a request:
+// of anything else nothing would have a bucket of its own.
+func (c *checker) descriptors(m *httplimitv3.LocalRateLimit) {
+	n := newNames()
+	walk(m.ProtoReflect(), func(in proto.Message) {
+		switch in := in.(type) {
+		case *exprv3.Descriptor:
+			n.made[in.DescriptorKey] = true
+		case *commonlimitv3.RateLimitDescriptor_Entry:
+			n.used[in.Key] = true
+		}
+	}, nil)
+	c.settle("descriptor", n, true)
 }

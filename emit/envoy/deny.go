@@ -57,6 +57,7 @@ func allowHTTP(h *httpChain, c *call) {
 	action.Args = map[string]ir.Value{"status": {Kind: ir.Int, Int: 403}, "body": {Kind: ir.String}, "code": {Kind: ir.String, Str: "PERMISSION_DENIED"}}
 	refuse.Action = &action
 	denyHTTP(h, &refuse)
+	c.switched = refuse.switched
 }
 
 // denyTCP closes the connection as soon as it is accepted. It ends the filter

@@ -54,19 +54,21 @@ func (a *adm) counter(c *call) *accesslogv3.AccessLog {
 	})}}
 }
 
+// metricsCluster is the proxy's own admin interface.
+const metricsCluster = "metrics"
+
 // metricsRoute leads from the listener of the startup probe to the metrics.
 func (a *adm) metricsRoute() *routev3.Route {
-	const name = "metrics"
-	a.clusters[name] = &clusterv3.Cluster{
-		Name:                 name,
+	a.clusters[metricsCluster] = &clusterv3.Cluster{
+		Name:                 metricsCluster,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
 		ConnectTimeout:       seconds(patience),
-		LoadAssignment:       endpoint(name, adminAddress()),
+		LoadAssignment:       endpoint(metricsCluster, adminAddress()),
 	}
 	return &routev3.Route{
 		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: layout.MetricsPath}},
 		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
-			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: name},
+			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: metricsCluster},
 		}},
 	}
 }

@@ -168,16 +168,16 @@ func (h *httpChain) route(held []*when) *routev3.Route {
 		Action:   &routev3.Route_Route{Route: t.action},
 		Metadata: policyMetadata(t.calls, false),
 	}
-	r.StatPrefix = names(t.calls)
+	r.StatPrefix = policyNames(t.calls)
 	if t.repeats {
 		r.RequestBodyBufferLimit = wrapperspb.UInt64(maxRepeatedBody)
 	}
 	return r
 }
 
-// names of the policies that make a route what it is: Envoy counts there, beside
+// policyNames of the policies that make a route what it is: Envoy counts there, beside
 // the listener, what became of the requests. "": none.
-func names(calls []*call) string {
+func policyNames(calls []*call) string {
 	var list []string
 	for _, c := range calls {
 		if name := c.policy().Name; !slices.Contains(list, name) {
