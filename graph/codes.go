@@ -122,7 +122,7 @@ var Codes = []diag.CodeDoc{{
 	Good:    header + "services: {web: {workload: Deployment/web}}\n",
 }, {
 	Code:    BadAddress,
-	Summary: "An address is not a prefix in CIDR notation, or has bits set behind its prefix.",
+	Summary: "An address is not a prefix in CIDR notation, has bits set behind its prefix, or is an IPv4 one written as IPv6.",
 	Bad:     header + "services: {web: {addresses: [10.2.0.7/24]}}\n",
 	Good:    header + "services: {web: {addresses: [10.2.0.0/24, \"fd00::7/128\"]}}\n",
 }, {

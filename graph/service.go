@@ -281,10 +281,18 @@ func (l *loader) addresses(n *yaml.Node, owner *Service) []netip.Prefix {
 
 func (l *loader) prefix(n *yaml.Node, v string) (netip.Prefix, bool) {
 	p, err := netip.ParsePrefix(v)
+	at := l.pos.span(n)
+	if err == nil && p.Addr().Is4In6() {
+		// A connection over IPv4 has an IPv4 address, which is in no such prefix.
+		d := l.bag.Errorf(at, BadAddress, "%s is an IPv4 prefix written as IPv6, in which no connection's address is", quote(v))
+		if plain := netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked(); plain.IsValid() {
+			d.WithHint("did you mean %q?", plain).WithFix(at, plain.String())
+		}
+		return netip.Prefix{}, false
+	}
 	if err == nil && p == p.Masked() {
 		return p, true
 	}
-	at := l.pos.span(n)
 	if err == nil {
 		l.bag.Errorf(at, BadAddress, "%s has bits set behind its prefix", quote(v)).
 			WithHint("did you mean %q?", p.Masked()).WithFix(at, p.Masked().String())
