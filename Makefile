@@ -7,13 +7,14 @@
 # make bench   checks the largest programs, beside what cel-go takes for the conditions alone
 # make bench-lines  compares the lines of 27 policies with those of the same rules for Istio
 # make bench-solver  places generated meshes with every engine and five other solvers; writes the tables of docs/performance.md
+# make bench-adm  measures what ADMs cost (8 minutes, as root, on a quiet machine) and tells which costs are said otherwise; UPDATE=-update writes the tables of docs/performance.md
 #
 # Recipes use relative paths, so that the checkout may stand anywhere.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build demo test check bpf golden fuzz bench bench-lines bench-solver clean
+.PHONY: build demo test check bpf golden fuzz bench bench-lines bench-solver bench-adm clean
 
 # golp includes and links lp_solve; Debian's package has no pkg-config file.
 export CGO_CFLAGS  ?= -I/usr/include/lpsolve
@@ -84,6 +85,11 @@ bench-solver:
 	go build -o bin/admc ./cmd/admc
 	go build -o bin/bench ./solver/bench
 	bin/bench
+
+# go prints the measurements because of -v. Without root it skips.
+bench-adm:
+	@.ci/install build test
+	go test -count 1 -timeout 30m -v -run '^TestCosts$$' ./bench/adm -args -full $(UPDATE)
 
 clean:
 	rm -rf bin .tools examples/*/out examples/mesh-policies/*/out

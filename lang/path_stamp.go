@@ -26,7 +26,7 @@ var stampAction = &action{decl: &ir.ActionDecl{
 	Doc:    "Keeps the member of the baggage header by which a path is decided.",
 	Phase:  ir.Observe,
 	Params: []ir.Param{{Name: "member", Type: "string"}, {Name: "to", Type: "map<string>"}},
-	Cost:   5,
+	Cost:   ir.StampMicros,
 	Sides:  map[graph.Plane]ir.DeclSide{graph.HTTP: ir.Either, graph.GRPC: ir.Either},
 }}
 

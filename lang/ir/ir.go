@@ -176,6 +176,9 @@ func (d *ActionDecl) CostOn(p graph.Plane) float64 {
 // (docs/performance.md, What an ADM costs).
 const HopMicros = 200
 
+// StampMicros is the cost of a stamp (see StampAction), measured likewise.
+const StampMicros = 5
+
 // A Param of an action.
 type Param struct {
 	Name    string
