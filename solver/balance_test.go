@@ -26,7 +26,7 @@ func busiestPod(t *town, sides []ir.Side) float64 {
 				micros[n] += rate * o.Actions[0].Decl.Cost
 				if key := fmt.Sprintf("%p %s", e.Call, side); !hops[key] {
 					hops[key] = true
-					micros[n] += 200 * rate
+					micros[n] += ir.HopMicros * rate
 				}
 			}
 		}

@@ -113,7 +113,7 @@ func (f *lpFile) capacity(t *town, i int, s *graph.Service, x map[*ir.Obligation
 				key := fmt.Sprintf("%p %s", e.Call, side)
 				if hop[key] == "" {
 					hop[key] = f.binary(fmt.Sprintf("hop%dof%d", len(hop), i), 0)
-					take(hop[key], tenths*2000)
+					take(hop[key], tenths*10*ir.HopMicros)
 				}
 				f.add("%s - %s >= 0", hop[key], x[o][side])
 			}

@@ -42,7 +42,7 @@ func (t *town) rated(rnd *rand.Rand) *town {
 }
 
 // oracleKeeps adds up, for each service with a capacity, what every obligation
-// there takes in microseconds, and 200 for each call.
+// there takes in microseconds, and the hop of each call.
 func oracleKeeps(t *town, side map[*ir.Obligation]ir.Side) bool {
 	for _, s := range t.g.Services {
 		if !s.Capacity.Set {
@@ -63,7 +63,7 @@ func oracleKeeps(t *town, side map[*ir.Obligation]ir.Side) bool {
 			}
 		}
 		for _, rate := range handled {
-			sum.Add(sum, new(big.Rat).Mul(rate, big.NewRat(200, 1)))
+			sum.Add(sum, new(big.Rat).Mul(rate, big.NewRat(ir.HopMicros, 1)))
 		}
 		room := big.NewRat(s.Capacity.Units*int64(s.MinReplicas)*1_000_000, 10_000)
 		if sum.Cmp(room) > 0 {
@@ -207,10 +207,11 @@ func TestCapacityConflictIsMinimal(t *testing.T) {
 func TestCapacityConflictText(t *testing.T) {
 	town := newTown()
 	s := town.service("r")
-	s.Capacity = graph.Decimal{Set: true, Units: 50, Scale: 3, At: town.here()}
-	for i, rate := range []int64{200, 100, 10} {
+	const rate, cost = 200, 50
+	s.Capacity = graph.Decimal{Set: true, Units: rate * (cost + ir.HopMicros), Scale: 6, At: town.here()}
+	for i, rate := range []int64{rate, 100, 10} {
 		o := town.obligation(fmt.Sprintf("p%d", i), "r", 80, ir.Ingress, fmt.Sprintf("a%d", i))
-		o.Actions = []*ir.Action{{Decl: &ir.ActionDecl{Name: "x", Cost: 50}}}
+		o.Actions = []*ir.Action{{Decl: &ir.ActionDecl{Name: "x", Cost: cost}}}
 		o.Edges[0].Call = &graph.Call{From: o.Edges[0].Sender, To: s, Port: 80, RPS: graph.Decimal{Set: true, Units: rate}, At: town.here()}
 	}
 	var bag diag.Bag
@@ -220,7 +221,7 @@ func TestCapacityConflictText(t *testing.T) {
 	got := messages(&bag)
 	for _, want := range []string{
 		"the capacity of r can't be kept: these 5 can't hold together",
-		"p0 on calls to r:80 takes 50m of CPU at r (40m of it to pass the calls on, once for all policies)",
+		fmt.Sprintf("p0 on calls to r:80 takes %gm of CPU at r (%gm of it to pass the calls on, once for all policies)", rate*(cost+ir.HopMicros)/1000.0, rate*ir.HopMicros/1000.0),
 		"p0 can't be at egress: p0 keeps away from egress",
 		"the ADM of r has a capacity of",
 		"another conflict may remain behind it",

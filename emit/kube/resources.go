@@ -50,7 +50,8 @@ func perSecond(r graph.Decimal) float64 {
 }
 
 // milli is the CPU request in thousandths of a core, in steps of 10: at least
-// 20 where the load is known, and 100, as other meshes ask for, where it isn't.
+// 20 where the load is known (an idle ADM takes one or two), and 100, as other
+// meshes ask for, where it isn't.
 func (d demand) milli() int {
 	if !d.known {
 		return 100
@@ -60,8 +61,10 @@ func (d demand) milli() int {
 
 func (d demand) workers() int { return max(1, (d.milli()+999)/1000) }
 
-// resources gives no CPU limit: a throttled proxy delays every call behind it.
-// The memory limit ends a leak before the node does; the proxy sheds load below it.
+// resources asks for the memory that an empty ADM holds (docs/performance.md, What
+// an ADM costs), and gives no CPU limit: a throttled proxy delays every call
+// behind it. The memory limit ends a leak before the node does; the proxy sheds
+// load below it.
 func (d demand) resources() *resources {
 	return &resources{
 		Requests: map[string]string{"cpu": fmt.Sprintf("%dm", d.milli()), "memory": "64Mi"},

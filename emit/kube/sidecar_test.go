@@ -201,13 +201,13 @@ func TestSidecarOptions(t *testing.T) {
 	cart, web := serviceOn("cart", 8080, "http"), serviceOn("web", 80, "http")
 	w := newWorld(cart, web)
 	l := w.rule(ir.Ingress, cart, "log", false, action("access_log", nil), web)
-	w.l.Graph.Calls[0].RPS = graph.Decimal{Set: true, Units: 20000}
+	w.l.Graph.Calls[0].RPS = graph.Decimal{Set: true, Units: 4_000_000 / ir.HopMicros}
 	adm := w.adm(cart, l)
 	c := (&overlay{Backend: Backend{Image: "registry.example/envoy:1"}, l: w.l}).sidecar(adm)
 	if c.Image != "registry.example/envoy:1" {
 		t.Errorf("image %s", c.Image)
 	}
-	// 20,000 requests of 200 µs are 4 cores, and half as much again.
+	// Hops of four seconds of CPU in a second are 4 cores, and half as much again.
 	if got := c.Resources.Requests["cpu"]; got != "6000m" {
 		t.Errorf("cpu %s", got)
 	}
