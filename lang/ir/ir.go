@@ -174,10 +174,10 @@ func (d *ActionDecl) CostOn(p graph.Plane) float64 {
 // HopMicros is the CPU time, in microseconds, that a proxy takes to pass one
 // request on, before any policy: measured, as the actions' costs are
 // (docs/performance.md, What an ADM costs).
-const HopMicros = 200
+const HopMicros = 250
 
 // StampMicros is the cost of a stamp (see StampAction), measured likewise.
-const StampMicros = 5
+const StampMicros = 20
 
 // A Param of an action.
 type Param struct {
