@@ -38,6 +38,9 @@ var switchings = []switching{
 	{row: "deny if/http", stat: "rbac.*.denied"},
 	{row: "allow, by its negated condition/http", stat: "rbac.*.denied"},
 	{row: "deny/grpc", stat: "rbac.*.denied"},
+	{row: "parts of a policy with conditions of their own/http"},
+	{row: "a condition besides leaving out a caller/http", stat: "rbac.*.denied"},
+	{row: "a condition besides leaving out a caller/tcp"},
 	{row: "deny/tcp"},
 	{row: "deny if/tcp"},
 	{row: "allow/tcp"},
@@ -252,7 +255,7 @@ func dumped(t *testing.T, dump string, port int) map[string]saidOf {
 // rowNamed finds a row in the tables of enforcement.
 func rowNamed(t *testing.T, name string) row {
 	t.Helper()
-	for _, r := range slices.Concat(switchRows, rows, wrapped, observed, copied, hedged, answers) {
+	for _, r := range slices.Concat(switchRows, rows, wrapped, observed, apart, copied, hedged, answers) {
 		if r.name+"/"+string(r.proto) == name {
 			return r
 		}
