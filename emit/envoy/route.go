@@ -55,7 +55,7 @@ func (h *httpChain) addRoute(c *call, apply func(t *target)) {
 // combination of the conditions.
 func (h *httpChain) routeConfig() *routev3.RouteConfiguration {
 	host := &routev3.VirtualHost{Name: h.name, Domains: []string{"*"}, TypedPerFilterConfig: h.perFilter}
-	if h.next != "" {
+	if h.next != "" || h.name != h.l.Name { // read in front; behind, a receiver's own would be
 		host.ResponseHeadersToRemove = []string{failureHeader}
 	}
 	var whens []*when

@@ -274,6 +274,9 @@ var wrapped = []row{
 	{"a reset behind a chain", "http", ir.Egress, []policy{
 		do("p", act("retry", args{"attempts": num(3), "on": strs("reset")})), do("q", act("access_log", nil))},
 		reached(clientSaw("x-admc-failure", "/resets/3"), requests), "200 []; 3 reached the app", "503 []; 1 reached the app", served},
+	{"a receiver that says its answer is a reset", "http", ir.Egress, []policy{
+		do("p", act("retry", args{"attempts": num(3), "on": strs("reset")})), do("q", act("access_log", nil))},
+		reached(clientSaw("x-admc-failure", "/", "answer-x-admc-failure", "reset"), requests), "200 []; 1 reached the app", "200 [reset]; 1 reached the app", served},
 	{"a reset that is no connect-failure", "http", ir.Egress, []policy{
 		do("p", act("retry", args{"attempts": num(3), "on": strs("connect-failure")})), do("q", act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(2)}))},
 		reached(each(clientSaw("x-admc-failure", "/resets/3"), web("/"), web("/")), requests),
