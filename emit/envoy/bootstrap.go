@@ -30,7 +30,10 @@ type adm struct {
 	chained   bool                          // some listener is internal
 	counted   bool                          // some policy keeps a metric
 	unsealed  bool                          // some listener takes the seal off and passes bytes on
-	secrets   *secrets                      // where certificates come from; nil: it has none
+	// largePatterns: some regular expression of ours is larger than Envoy takes
+	// unless it is told to.
+	largePatterns bool
+	secrets       *secrets // where certificates come from; nil: it has none
 }
 
 func newADM(a *layout.ADM, bag *diag.Bag) *adm {

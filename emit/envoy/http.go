@@ -158,7 +158,9 @@ func (h *httpChain) routed(w *when) bool {
 // is there to pass requests on as they came.
 func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 	h.lower()
-	m := passThrough(h.name, strings.Join(append([]string{controlHeaders}, h.lookalikes()...), "|"))
+	unsaid := strings.Join(append([]string{controlHeaders}, h.lookalikes()...), "|")
+	h.largePatterns = h.largePatterns || len(unsaid) > usualPattern
+	m := passThrough(h.name, unsaid)
 	m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: h.routeConfig()}
 	m.AccessLog = h.logs
 	m.Proxy_100Continue = !h.bodies // a client that waits for 100 has it from the proxy that waits for its body

@@ -1,7 +1,6 @@
 package envoy
 
 import (
-	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -12,7 +11,6 @@ import (
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
@@ -74,16 +72,6 @@ func (a *adm) sealed(l *layout.Listener, policies *listenerv3.Listener) []*liste
 		})
 	}
 	return []*listenerv3.Listener{outer, policies}
-}
-
-// plainCloses lets a connection inside the proxy end as one between hosts does.
-// By default its end is a reset, which overtakes the last bytes: an HTTP/1 answer
-// with `connection: close` would not arrive.
-func plainCloses() *bootstrapv3.RuntimeLayer {
-	off := &structpb.Struct{Fields: map[string]*structpb.Value{
-		"envoy.reloadable_features.enable_send_rst_on_user_space_socket": structpb.NewBoolValue(false),
-	}}
-	return &bootstrapv3.RuntimeLayer{Name: "admc", LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: off}}
 }
 
 // speaksFirst reports protocols whose server may send before the client has.

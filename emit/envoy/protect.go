@@ -56,7 +56,8 @@ func (h *httpChain) lookalikes() []string {
 	var out []string
 	add := func(part string) {
 		name, ok := strings.CutPrefix(part, `request.headers["`)
-		words := strings.Split(strings.TrimSuffix(name, `"]`), "-")
+		name, _, _ = strings.Cut(name, `"]`) // a member of a header follows, where a path is stamped
+		words := strings.Split(name, "-")
 		for i := 1; ok && i < len(words); i++ {
 			one := regexp.QuoteMeta(strings.Join(words[:i], "-")) + "_" + quotedJoin(words[i:], "[-_]")
 			if !slices.Contains(out, one) {

@@ -11,6 +11,7 @@ import (
 	fractionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/input_matchers/runtime_fraction/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/lang/ir"
@@ -120,11 +121,33 @@ func adminAddress() *corev3.Address {
 // runtime is what can be changed at the running proxy, over what the proxy needs.
 func (a *adm) runtime() *bootstrapv3.LayeredRuntime {
 	rt := &bootstrapv3.LayeredRuntime{}
-	if a.unsealed {
-		rt.Layers = append(rt.Layers, plainCloses())
+	if needs := a.needs(); len(needs) > 0 {
+		rt.Layers = append(rt.Layers, &bootstrapv3.RuntimeLayer{
+			Name: "admc", LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: &structpb.Struct{Fields: needs}},
+		})
 	}
 	rt.Layers = append(rt.Layers, &bootstrapv3.RuntimeLayer{
 		Name: "admin", LayerSpecifier: &bootstrapv3.RuntimeLayer_AdminLayer_{AdminLayer: &bootstrapv3.RuntimeLayer_AdminLayer{}},
 	})
 	return rt
+}
+
+// usualPattern is how many characters a regular expression may have that Envoy
+// takes without being told to: it refuses RE2 programs of more than 100
+// instructions, of which a character needs hardly more than one.
+const usualPattern = 90
+
+// needs is the runtime that the proxy needs.
+func (a *adm) needs() map[string]*structpb.Value {
+	needs := map[string]*structpb.Value{}
+	if a.unsealed {
+		// A connection inside the proxy ends as one between hosts does. By default
+		// its end is a reset, which overtakes the last bytes: an HTTP/1 answer with
+		// `connection: close` would not arrive.
+		needs["envoy.reloadable_features.enable_send_rst_on_user_space_socket"] = structpb.NewBoolValue(false)
+	}
+	if a.largePatterns {
+		needs["re2.max_program_size.error_level"] = structpb.NewNumberValue(1 << 20)
+	}
+	return needs
 }
