@@ -46,7 +46,7 @@ func Check(path string, text []byte, beside ...string) []error {
 	}
 	c := &checker{
 		path: path, used: map[string]bool{}, internal: map[string]bool{},
-		states: newNames(), refusals: newNames(), claims: newNames(), files: newNames(), switches: newNames(),
+		states: newNames(), refusals: newNames(), claims: newNames(), files: newNames(),
 	}
 	for _, name := range beside {
 		c.files.made[name] = true
@@ -59,7 +59,6 @@ func Check(path string, text []byte, beside ...string) []error {
 	c.settle("filter state", c.states, false)
 	c.settle("rule of RBAC", c.refusals, true)
 	c.settle("claims", c.claims, false)
-	c.settle("switch", c.switches, true)
 	c.settle("file of a secret", c.files, true)
 	return c.errs
 }
@@ -74,7 +73,6 @@ type checker struct {
 	refusals *names          // rules of RBAC, by which a reply is told
 	claims   *names          // where claims of tokens are left
 	files    *names          // with secrets
-	switches *names          // of policies, as the metadata tells them
 }
 
 func (c *checker) errorf(format string, args ...any) {

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 
-	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -23,7 +22,6 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"admc.dev/admc/emit/layout"
@@ -93,16 +91,6 @@ func (c *checker) refer(m proto.Message) {
 		c.secret(m)
 	case *listenerv3.Listener:
 		c.chains(m)
-	case *structpb.Struct:
-		if key := m.Fields["switch"].GetStringValue(); key != "" {
-			c.switches.made[key] = true
-		}
-	case *corev3.RuntimeFractionalPercent:
-		c.looksAt(m.RuntimeKey)
-	case *corev3.RuntimeFeatureFlag:
-		c.looksAt(m.RuntimeKey)
-	case *accesslogv3.RuntimeFilter:
-		c.looksAt(m.RuntimeKey)
 	case *overloadv3.OverloadManager:
 		c.overload(m)
 	case *httplimitv3.LocalRateLimit:
@@ -111,13 +99,6 @@ func (c *checker) refer(m proto.Message) {
 		if of := m.GetLoadAssignment(); of != nil && of.ClusterName != m.Name {
 			c.errorf("cluster %s has the endpoints of %s", m.Name, of.ClusterName)
 		}
-	}
-}
-
-// looksAt notes a runtime key; what has none stays as it is.
-func (c *checker) looksAt(key string) {
-	if key != "" {
-		c.switches.used[key] = true
 	}
 }
 

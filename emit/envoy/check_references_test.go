@@ -29,12 +29,8 @@ var references = []struct{ field, holds string }{
 	{"envoy.config.core.v3.HttpUri.cluster", ""},
 	{"envoy.config.core.v3.PathConfigSource.path", ""},
 	{"envoy.config.core.v3.Pipe.path", layout.AdminSocket},
-	{"envoy.config.core.v3.RuntimeFeatureFlag.runtime_key", ""},
-	{"envoy.config.core.v3.RuntimeFractionalPercent.runtime_key", ""},
-	{"envoy.config.accesslog.v3.RuntimeFilter.runtime_key", ""},
 	{"envoy.config.overload.v3.Trigger.name", ""},
 	{"envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry.key", ""},
-	{"google.protobuf.Value.string_value", "admc.policies."},
 	{"envoy.config.endpoint.v3.ClusterLoadAssignment.cluster_name", ""},
 	{"envoy.config.rbac.v3.RBAC.policies{}", ""},
 	{"envoy.config.route.v3.RouteAction.RequestMirrorPolicy.cluster", ""},
@@ -89,6 +85,7 @@ var naming = strings.Fields(`
 	envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.stat_prefix envoy.extensions.matching.input_matchers.ip.v3.Ip.stat_prefix
 	envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.alpn_protocols
 	envoy.type.matcher.v3.HttpRequestHeaderMatchInput.header_name envoy.type.matcher.v3.StringMatcher.exact envoy.type.matcher.v3.StringMatcher.prefix
+	envoy.config.core.v3.RuntimeFeatureFlag.runtime_key envoy.config.core.v3.RuntimeFractionalPercent.runtime_key envoy.config.accesslog.v3.RuntimeFilter.runtime_key
 	envoy.config.listener.v3.Listener.stat_prefix envoy.config.overload.v3.OverloadAction.name envoy.config.overload.v3.ResourceMonitor.name
 	envoy.config.route.v3.RetryPolicy.RetryHostPredicate.name envoy.config.route.v3.Route.stat_prefix
 	envoy.extensions.rate_limit_descriptors.expr.v3.Descriptor.descriptor_key envoy.extensions.rate_limit_descriptors.expr.v3.Descriptor.text
