@@ -123,9 +123,6 @@ type bucketKey struct {
 	value      string // of the header that it is counted by
 }
 
-// longestCounted is what of a header's value a proxy keeps to count by, in bytes.
-const longestCounted = 256
-
 func limits(a *attempt, c *act) {
 	ok, left := a.take(c)
 	if ok {
@@ -170,7 +167,7 @@ func (a *attempt) counter(c *act) bucketKey {
 		key.caller = a.req.Call
 	}
 	if per := c.Args["per"].Str; per != "" {
-		if v := a.msg.headers.Get(per); len(v) <= longestCounted {
+		if v := a.msg.headers.Get(per); len(v) <= ir.LongestCounted {
 			key.value = v
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"admc.dev/admc/lang/ir"
 )
 
 // oneLine are the request headers that Envoy keeps as one line each
@@ -19,7 +21,7 @@ var oneLine = []string{
 
 // untaken are request headers that no policy and no receiver sees: the ADM's own,
 // those that would instruct it, and those that Envoy takes out.
-var untaken = regexp.MustCompile(`^(x-envoy-(upstream-(rq-|alt-).*|max-retries|retry-.*|retriable-.*|hedge-.*)|x-envoy-internal|x-envoy-force-trace|x-envoy-ip-tags|x-envoy-expected-rq-timeout-ms|x-admc-forwarded-proto)$`)
+var untaken = regexp.MustCompile(`^(` + ir.ControlHeaders + `|x-envoy-internal|x-envoy-force-trace|x-envoy-ip-tags|x-envoy-expected-rq-timeout-ms|x-admc-forwarded-proto)$`)
 
 // taken makes of a request's headers what the proxy takes of them, before any
 // policy.

@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -271,22 +272,35 @@ var heldByProxy = map[string]string{
 
 func changedHeader(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	v := args["name"]
-	name, where := v.Str, place(v, at)
-	lower := strings.ToLower(name)
+	where := place(v, at)
 	switch {
-	case strings.HasPrefix(name, ":"):
-		bag.Errorf(where, BadValue, "%q is a pseudo header, which is no header that an action can change", name)
+	case strings.HasPrefix(v.Str, ":"):
+		bag.Errorf(where, BadValue, "%q is a pseudo header, which is no header that an action can change", v.Str)
+	case strings.ToLower(v.Str) == "date" && args["of"].Str == "response":
+		bag.Errorf(where, BadValue, "the response header %q can't be changed: the proxy adds one where it is missing", v.Str)
+	default:
+		headerName(v.Str, where, "changed", func(lower string) string {
+			if strings.HasPrefix(lower, "x-envoy-") || strings.HasPrefix(lower, "x-admc-") {
+				return "it steers the proxy itself"
+			}
+			return ""
+		}, bag)
+	}
+}
+
+// headerName: a header that an action does something with is one, in lower case, and
+// none that the proxy holds, or that against says something against.
+func headerName(name string, at diag.Span, done string, against func(lower string) string, bag *diag.Bag) {
+	lower := strings.ToLower(name)
+	why := cmp.Or(heldByProxy[lower], against(lower))
+	switch {
 	case !isToken(name):
-		bag.Errorf(where, BadValue, "%q is not a header name", name).WithHint("letters, digits and !#$%%&'*+-.^_`|~ (RFC 9110)")
-	case heldByProxy[lower] != "":
-		bag.Errorf(where, BadValue, "the header %q can't be changed: %s", name, heldByProxy[lower])
-	case strings.HasPrefix(lower, "x-envoy-") || strings.HasPrefix(lower, "x-admc-"):
-		bag.Errorf(where, BadValue, "the header %q can't be changed: it steers the proxy itself", name)
-	case lower == "date" && args["of"].Str == "response":
-		bag.Errorf(where, BadValue, "the response header %q can't be changed: the proxy adds one where it is missing", name)
+		bag.Errorf(at, BadValue, "%q is not a header name", name).WithHint("letters, digits and !#$%%&'*+-.^_`|~ (RFC 9110)")
+	case why != "":
+		bag.Errorf(at, BadValue, "the header %q can't be %s: %s", name, done, why)
 	case name != lower:
-		bag.Errorf(where, BadValue, "the header name %q is not in lower case", name).
-			WithHint("write %q; names are the same in any case", lower).WithFix(where, fmt.Sprintf("%q", lower))
+		bag.Errorf(at, BadValue, "the header name %q is not in lower case", name).
+			WithHint("write %q; names are the same in any case", lower).WithFix(at, fmt.Sprintf("%q", lower))
 	}
 }
 

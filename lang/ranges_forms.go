@@ -1,7 +1,6 @@
 package lang
 
 import (
-	"fmt"
 	"net"
 	"path"
 	"regexp"
@@ -82,22 +81,21 @@ func globalBudget(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 
 // countedHeader: a header that a rate_limit counts by has one value on the way
 // through all proxies, and the same for requests that are alike.
-func countedHeader(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+func countedHeader(args map[string]ir.Value, _ diag.Span, bag *diag.Bag) {
 	v := args["per"]
-	lower := strings.ToLower(v.Str)
 	switch {
 	case v.At.IsZero():
-	case !isToken(v.Str):
-		bag.Errorf(v.At, BadValue, "%q is not a header name", v.Str).WithHint("letters, digits and !#$%%&'*+-.^_`|~ (RFC 9110)")
-	case lower == "x-request-id":
-		bag.Errorf(v.At, BadValue, "every request has a %s of its own, so that none would ever be one too many", lower)
-	case heldByProxy[lower] != "":
-		bag.Errorf(v.At, BadValue, "the header %q can't be counted by: %s", v.Str, heldByProxy[lower])
-	case strings.HasPrefix(lower, "x-envoy-") || strings.HasPrefix(lower, "x-admc-") || strings.HasPrefix(lower, "x-forwarded-"):
-		bag.Errorf(v.At, BadValue, "the header %q can't be counted by: a proxy writes it", v.Str)
-	case v.Str != lower:
-		bag.Errorf(v.At, BadValue, "the header name %q is not in lower case", v.Str).
-			WithHint("write %q; names are the same in any case", lower).WithFix(v.At, fmt.Sprintf("%q", lower))
+	case strings.ToLower(v.Str) == "x-request-id":
+		bag.Errorf(v.At, BadValue, "every request has a %s of its own, so that none would ever be one too many", strings.ToLower(v.Str))
+	default:
+		headerName(v.Str, v.At, "counted by", func(lower string) string {
+			for _, written := range []string{"x-envoy-", "x-admc-", "x-forwarded-"} {
+				if strings.HasPrefix(lower, written) {
+					return "a proxy writes it"
+				}
+			}
+			return ""
+		}, bag)
 	}
 }
 

@@ -39,14 +39,14 @@ func accessLogHTTP(h *httpChain, c *call) {
 
 // log adds an access log, for the requests to which the policy applies.
 func (h *httpChain) log(c *call, log *accesslogv3.AccessLog) {
-	switch {
-	case c.when == nil:
-		logIf(log, c.logSwitch())
-	case c.byWhen():
-		logIf(log, c.when.logged())
-	default:
-		logIf(log, c.logSwitch(), c.when.logged())
+	var filters []*accesslogv3.AccessLogFilter
+	if !c.byWhen() {
+		filters = append(filters, c.logSwitch())
 	}
+	if c.when != nil {
+		filters = append(filters, c.when.logged())
+	}
+	logIf(log, filters)
 	h.logs = append(h.logs, log)
 }
 

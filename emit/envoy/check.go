@@ -2,13 +2,11 @@ package envoy
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 
 	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -45,8 +43,7 @@ func Check(path string, text []byte, beside ...string) []error {
 		return []error{fmt.Errorf("%s: %w", path, err)}
 	}
 	c := &checker{
-		path: path, used: map[string]bool{}, internal: map[string]bool{},
-		states: newNames(), refusals: newNames(), claims: newNames(), files: newNames(),
+		path: path, clusters: newNames(), internal: newNames(), states: newNames(), refusals: newNames(), claims: newNames(), files: newNames(),
 	}
 	for _, name := range beside {
 		c.files.made[name] = true
@@ -66,13 +63,13 @@ func Check(path string, text []byte, beside ...string) []error {
 type checker struct {
 	path     string
 	errs     []error
-	used     map[string]bool // clusters referred to
-	internal map[string]bool // internal listeners referred to
-	started  bool            // the internal listener extension is there
-	states   *names          // keys of the filter state
-	refusals *names          // rules of RBAC, by which a reply is told
-	claims   *names          // where claims of tokens are left
-	files    *names          // with secrets
+	clusters *names
+	internal *names // listeners
+	started  bool   // the internal listener extension is there
+	states   *names // keys of the filter state
+	refusals *names // rules of RBAC, by which a reply is told
+	claims   *names // where claims of tokens are left
+	files    *names // with secrets
 }
 
 func (c *checker) errorf(format string, args ...any) {
@@ -151,7 +148,7 @@ func (c *checker) visit(m proto.Message) {
 	case *corev3.HttpUri:
 		c.use(m.GetCluster())
 	case *corev3.EnvoyInternalAddress:
-		c.internal[m.GetServerListenerName()] = true
+		c.internal.used[m.GetServerListenerName()] = true
 	case *internalv3.InternalListener:
 		c.started = true
 	case *envoymatcherv3.RegexMatcher:
@@ -173,7 +170,7 @@ func (c *checker) visit(m proto.Message) {
 
 func (c *checker) use(cluster string) {
 	if cluster != "" {
-		c.used[cluster] = true
+		c.clusters.used[cluster] = true
 	}
 }
 
@@ -235,36 +232,20 @@ func (c *checker) names(boot *bootstrapv3.Bootstrap) {
 	}
 }
 
-// references checks that what is referred to exists, and that no cluster is
-// there for nothing.
+// references checks that clusters and internal listeners that are referred to
+// exist, and that none is there for nothing.
 func (c *checker) references(boot *bootstrapv3.Bootstrap) {
-	clusters := map[string]*clusterv3.Cluster{}
 	for _, k := range boot.GetStaticResources().GetClusters() {
-		clusters[k.Name] = k
-		if !c.used[k.Name] {
-			c.errorf("nothing refers to cluster %s", k.Name)
-		}
+		c.clusters.made[k.Name] = true
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.used)) {
-		if clusters[name] == nil {
-			c.errorf("no cluster %s", name)
-		}
-	}
-	listeners := map[string]bool{}
+	c.settle("cluster", c.clusters, true)
 	for _, l := range boot.GetStaticResources().GetListeners() {
 		if l.GetInternalListener() != nil {
-			listeners[l.Name] = true
-			if !c.internal[l.Name] {
-				c.errorf("nothing refers to the internal listener %s", l.Name)
-			}
+			c.internal.made[l.Name] = true
 			if !c.started {
 				c.errorf("the internal listener %s needs the bootstrap extension", l.Name)
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.internal)) {
-		if !listeners[name] {
-			c.errorf("no internal listener %s", name)
-		}
-	}
+	c.settle("internal listener", c.internal, true)
 }

@@ -15,22 +15,12 @@ import (
 // Envoy's drain_listeners would close the listeners after a while, and with them
 // the policies that hold as long as the listener is there.
 
-// drains reports whether something comes in that can be asked to go.
-func (a *adm) drains() bool {
-	for _, l := range a.Listeners {
-		if l.Side == ir.Ingress {
-			return true
-		}
-	}
-	return false
-}
-
 // drainable tells inbound listeners from the others: statistics by the
 // listener's name instead of its address, so that `admc adm drain` can count
 // what is open. What the pod's own application calls is left alone; it needs
 // that to end well.
 func (a *adm) drainable(l *layout.Listener, listeners []*listenerv3.Listener) {
-	if !a.drains() {
+	if !a.Has(ir.Ingress) { // nothing that can be asked to go
 		return
 	}
 	for _, made := range listeners {

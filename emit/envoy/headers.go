@@ -7,6 +7,7 @@ import (
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	headerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	"google.golang.org/protobuf/proto"
 )
 
 // setHeader: set_header(name, value, of).
@@ -37,12 +38,11 @@ func (h *httpChain) mutate(c *call, m *mutationv3.HeaderMutation) {
 	}
 	filter := &headerv3.HeaderMutation{Mutations: muts}
 	if c.when != nil && c.when.late() && c.Name() != "remove_header" && c.str("of") == "response" {
-		if c.byWhen() { // which is in the value
-			h.filters = append(h.filters, httpFilter(c.name, filter))
-			return
+		var acts proto.Message = filter
+		if !c.byWhen() { // which would be in the value
+			acts = onlyIf(c.on(), c.name, filter)
 		}
-		c.switched = true
-		h.filters = append(h.filters, httpFilter(c.name, onlyIf(switchedOn(c.policy().Name, anyRequest()), c.name, filter)))
+		h.filters = append(h.filters, httpFilter(c.name, acts))
 		return
 	}
 	h.add(c, filter)

@@ -84,8 +84,7 @@ func (h *httpChain) add(c *call, filter proto.Message) { h.addIf(c, c.name, filt
 // where these hold as well.
 func (h *httpChain) addIf(c *call, name string, filter proto.Message, also ...*matcherv3.Matcher_MatcherList_Predicate) {
 	if c.when == nil {
-		c.switched = true
-		also = append([]*matcherv3.Matcher_MatcherList_Predicate{switchedOn(c.policy().Name, anyRequest())}, also...)
+		also = append([]*matcherv3.Matcher_MatcherList_Predicate{c.on()}, also...)
 	}
 	h.addOwn(c, name, filter, also...)
 }
@@ -158,7 +157,7 @@ func (h *httpChain) routed(w *when) bool {
 // is there to pass requests on as they came.
 func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 	h.lower()
-	unsaid := strings.Join(append([]string{controlHeaders}, h.lookalikes()...), "|")
+	unsaid := strings.Join(append([]string{ir.ControlHeaders}, h.lookalikes()...), "|")
 	h.largePatterns = h.largePatterns || len(unsaid) > usualPattern
 	m := passThrough(h.name, unsaid)
 	m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: h.routeConfig()}

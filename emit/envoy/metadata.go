@@ -37,20 +37,10 @@ func policyMetadata(calls []*call, switches bool) *corev3.Metadata {
 			list = append(list, structpb.NewStructValue(st))
 		}
 	}
-	for _, c := range calls {
-		if !switches {
-			break
+	if switches {
+		for _, c := range calls {
+			tellSwitch(index[c.policy().Name], c)
 		}
-		st := index[c.policy().Name]
-		if c.switched {
-			st.Fields["switch"] = structpb.NewStringValue(c.switchKey())
-			continue
-		}
-		if st.Fields["no_switch"] == nil {
-			st.Fields["no_switch"] = structpb.NewListValue(&structpb.ListValue{})
-		}
-		names := st.Fields["no_switch"].GetListValue()
-		names.Values = append(names.Values, structpb.NewStringValue(c.Name()))
 	}
 	if len(list) == 0 {
 		return nil
@@ -60,6 +50,21 @@ func policyMetadata(calls []*call, switches bool) *corev3.Metadata {
 			"policies": structpb.NewListValue(&structpb.ListValue{Values: list}),
 		}},
 	}}
+}
+
+// tellSwitch adds to what is said of a policy whether one of its calls has its
+// switch.
+func tellSwitch(of *structpb.Struct, c *call) {
+	if c.switched {
+		of.Fields["switch"] = structpb.NewStringValue(c.switchKey())
+		return
+	}
+	names := of.Fields["no_switch"].GetListValue()
+	if names == nil {
+		names = &structpb.ListValue{}
+		of.Fields["no_switch"] = structpb.NewListValue(names)
+	}
+	names.Values = append(names.Values, structpb.NewStringValue(c.Name()))
 }
 
 // sourceLine is file:line of a policy.

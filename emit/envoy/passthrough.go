@@ -79,9 +79,6 @@ func http2Options() *corev3.Http2ProtocolOptions {
 const (
 	forwardedProto = "x-forwarded-proto"
 	protoAside     = "x-admc-forwarded-proto"
-	// controlHeaders are requests to Envoy's router, which would obey them and
-	// take them out: a caller could lift its own timeout.
-	controlHeaders = "x-envoy-(upstream-(rq-|alt-).*|max-retries|retry-.*|retriable-.*|hedge-.*)"
 )
 
 func keepForwardedProto(unsaid string) *earlyv3.HeaderMutation {

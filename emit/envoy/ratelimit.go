@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"admc.dev/admc/emit/layout"
+	"admc.dev/admc/lang/ir"
 )
 
 // rateLimitHTTP: rate_limit(rate, burst, scope). One filter, one bucket.
@@ -46,19 +47,14 @@ func rateLimitHTTP(h *httpChain, c *call) {
 	h.addOwn(c, c.name, limit)
 }
 
-const (
-	// countedValues of a header have a bucket of their own at a time.
-	countedValues = 10000
-	// longestCounted is how long such a value may be, in bytes, so that callers
-	// can't fill the proxy's memory with them.
-	longestCounted = 256
-)
+// countedValues of a header have a bucket of their own at a time.
+const countedValues = 10000
 
 // valueOf makes a descriptor's entry of a request header, as conditions read it:
 // several values joined, and "" where it is absent or too long.
 func valueOf(header string) *routev3.RateLimit_Action {
 	read := fmt.Sprintf(`request.headers[%s]`, celString(header))
-	text := fmt.Sprintf(`%s in request.headers && size(%s) <= %d ? %s : ""`, celString(header), read, longestCounted, read)
+	text := fmt.Sprintf(`%s in request.headers && size(%s) <= %d ? %s : ""`, celString(header), read, ir.LongestCounted, read)
 	return &routev3.RateLimit_Action{ActionSpecifier: &routev3.RateLimit_Action_Extension{Extension: &corev3.TypedExtensionConfig{
 		Name:        "per",
 		TypedConfig: typed(&exprv3.Descriptor{DescriptorKey: header, ExprSpecifier: &exprv3.Descriptor_Text{Text: text}}),

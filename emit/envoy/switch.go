@@ -1,8 +1,6 @@
 package envoy
 
 import (
-	"slices"
-
 	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -67,25 +65,27 @@ func switchedOn(policy string, input proto.Message) *matcherv3.Matcher_MatcherLi
 	})
 }
 
+// on is switchedOn for a filter of the call's.
+func (c *call) on() *matcherv3.Matcher_MatcherList_Predicate {
+	c.switched = true
+	return switchedOn(c.policy().Name, anyRequest())
+}
+
 // Inputs that each request and each connection has.
 func anyRequest() proto.Message {
 	return &envoymatcherv3.HttpRequestHeaderMatchInput{HeaderName: ":method"}
 }
 func anyConnection() proto.Message { return &networkv3.DestinationPortInput{} }
 
-// logIf gives an access log the filters, all of which must hold; nil ones are
-// left out.
-func logIf(log *accesslogv3.AccessLog, filters ...*accesslogv3.AccessLogFilter) {
-	filters = slices.DeleteFunc(filters, func(f *accesslogv3.AccessLogFilter) bool { return f == nil })
-	switch len(filters) {
-	case 0:
-	case 1:
+// logIf gives an access log filters, all of which must hold.
+func logIf(log *accesslogv3.AccessLog, filters []*accesslogv3.AccessLogFilter) {
+	if len(filters) == 1 {
 		log.Filter = filters[0]
-	default:
-		log.Filter = &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_AndFilter{
-			AndFilter: &accesslogv3.AndFilter{Filters: filters},
-		}}
+		return
 	}
+	log.Filter = &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_AndFilter{
+		AndFilter: &accesslogv3.AndFilter{Filters: filters},
+	}}
 }
 
 // logSwitch is the switch of an access log.

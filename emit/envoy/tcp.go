@@ -230,11 +230,11 @@ func (t *tcpChain) log(c *call, log *accesslogv3.AccessLog) {
 			return
 		}
 	}
-	var applies *accesslogv3.AccessLogFilter
+	filters := []*accesslogv3.AccessLogFilter{c.logSwitch()}
 	if c.when != nil && !c.when.onlySwitch {
-		applies = c.when.logged()
+		filters = append(filters, c.when.logged())
 	}
-	logIf(log, c.logSwitch(), applies)
+	logIf(log, filters)
 	*t.logs = append(*t.logs, log)
 }
 

@@ -19,7 +19,7 @@ type lifecycle struct {
 // it when the pod begins to terminate, beside the application's SIGTERM, and ends
 // the proxy itself after the application (Kubernetes: sidecar containers).
 func (o *overlay) drainFirst(adm *layout.ADM) *lifecycle {
-	if o.Drain == 0 || !hasSide(adm, ir.Ingress) {
+	if o.Drain == 0 || !adm.Has(ir.Ingress) {
 		return nil
 	}
 	l := &lifecycle{}

@@ -120,7 +120,7 @@ type target struct {
 func (o *overlay) workloads(adm *layout.ADM) []target {
 	s := adm.Service
 	if o.Base == nil {
-		if len(s.Versions) > 1 && hasSide(adm, ir.Ingress) {
+		if len(s.Versions) > 1 && adm.Has(ir.Ingress) {
 			o.bag.Warnf(s.At, codeVersionsUnseen, "only the pods of %s/%s get the ADM of %s, which has %d versions", s.Workload.Kind, s.Workload.Name, s.Name, len(s.Versions)).
 				WithHint("with --base, every workload behind the service is patched")
 		}
@@ -131,13 +131,4 @@ func (o *overlay) workloads(adm *layout.ADM) []target {
 		out = append(out, target{w.Kind, w.Metadata.Name, w.Metadata.Namespace, &w.workload.Template.Spec})
 	}
 	return out
-}
-
-func hasSide(adm *layout.ADM, side ir.Side) bool {
-	for _, l := range adm.Listeners {
-		if l.Side == side {
-			return true
-		}
-	}
-	return false
 }

@@ -65,6 +65,11 @@ type ADM struct {
 	Listeners []*Listener // ingress by port, then egress by receiver and port; empty where the user said `adm: always`
 }
 
+// Has reports whether the ADM has listeners on a side.
+func (a *ADM) Has(side ir.Side) bool {
+	return slices.ContainsFunc(a.Listeners, func(l *Listener) bool { return l.Side == side })
+}
+
 // A Listener takes the connections of one port: inbound to this service, or
 // outbound from this service to one port of one receiver. It listens on
 // loopback only; the redirect programs bring it its connections, and
