@@ -276,18 +276,7 @@ func holdConditions(t *testing.T, conditions []string, requests func(port int, c
 		}
 	}
 	prog := newProgram()
-	l := prog.cells(trials)
-	files := emitted(t, l)
-	for _, a := range l.ADMs {
-		data, _ := files.Get(a.Dir + "/" + FileName)
-		n := client
-		if a == prog.server {
-			n = server
-		}
-		begin := time.Now()
-		runADM(t, n, a, data)
-		t.Logf("%s: %d listeners in %d bytes, ready after %s", a.Service.Name, len(a.Listeners), len(data), time.Since(begin).Round(time.Millisecond))
-	}
+	runLayout(t, client, server, prog, prog.cells(trials))
 	begin, sent, told, wrong := time.Now(), 0, map[string]map[bool]bool{}, map[string]bool{}
 	for number, x := range trials {
 		c, in := x.cells[0], lang.NewInterp(x.cells[0].program)

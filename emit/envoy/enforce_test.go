@@ -104,11 +104,7 @@ func enforce(t *testing.T, rows []row) {
 			places = append(places, p)
 		}
 	}
-	serveDNS(t, client)
-	serveDNS(t, server)
-	serveKeys(t, server)
-	serveGuard(t, server)
-	serveLimits(t, server)
+	serveAsked(t, client, server)
 	l := prog.layout()
 	files := emitted(t, l)
 	logs := map[string]*output{}

@@ -121,16 +121,7 @@ func TestReadByGRPC(t *testing.T) {
 		trials = append(trials, x)
 		apps = append(apps, serve(t, server, x.cells[0].port, graph.GRPC))
 	}
-	l := prog.cells(trials)
-	files := emitted(t, l)
-	for _, a := range l.ADMs {
-		data, _ := files.Get(a.Dir + "/" + FileName)
-		n := client
-		if a == prog.server {
-			n = server
-		}
-		runADM(t, n, a, data)
-	}
+	runLayout(t, client, server, prog, prog.cells(trials))
 	for i, r := range list {
 		t.Run(r.name, func(t *testing.T) {
 			c := trials[i].cells[0]

@@ -161,17 +161,9 @@ func invariant(t *testing.T, trials []*trial, most int) {
 			c.app = bearWitness(t, server, c.port, x.proto.Plane())
 		}
 	}
-	files := emitted(t, l)
 	logs := map[*namespace]*output{}
-	for _, a := range l.ADMs {
-		data, _ := files.Get(a.Dir + "/" + FileName)
-		n := client
-		if a == prog.server {
-			n = server
-		}
-		begin := time.Now()
-		logs[n] = runADM(t, n, a, data)
-		t.Logf("%s: %d listeners in %d bytes, ready after %s", a.Service.Name, len(a.Listeners), len(data), time.Since(begin).Round(time.Millisecond))
+	for service, p := range runLayout(t, client, server, prog, l) {
+		logs[map[string]*namespace{"client": client, "server": server}[service]] = p.stdout
 	}
 	var all []*cell
 	var wait sync.WaitGroup

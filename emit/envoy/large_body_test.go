@@ -18,11 +18,7 @@ import (
 func TestLargeBodies(t *testing.T) {
 	t.Parallel()
 	client, server := newPair(t)
-	serveDNS(t, client)
-	serveDNS(t, server)
-	serveKeys(t, server)
-	serveGuard(t, server)
-	serveLimits(t, server)
+	serveAsked(t, client, server)
 	prog := newProgram()
 	const size = 3 << 20
 	rows := []struct {

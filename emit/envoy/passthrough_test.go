@@ -173,19 +173,10 @@ func canonical(s string) string {
 // is done or the message is.
 func serveRaw(t testing.TB, n *namespace, port int) {
 	l := n.listen(t, fmt.Sprintf("0.0.0.0:%d", port))
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go answerRaw(c)
-		}
-	}()
+	go accept(l, answerRaw)
 }
 
 func answerRaw(c net.Conn) {
-	defer c.Close()
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	var got bytes.Buffer
 	r := bufio.NewReader(io.TeeReader(c, &got))

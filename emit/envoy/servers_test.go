@@ -246,25 +246,18 @@ var talk = grpc.StreamDesc{StreamName: "Talk", ServerStreams: true, ClientStream
 
 // serveTCP speaks first, then echoes lines.
 func (a *app) serveTCP(l net.Listener) {
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer c.Close()
-			fmt.Fprintf(c, "hello from %s\n", localVersion(c.LocalAddr()))
-			r := bufio.NewReader(c)
-			for {
-				line, err := r.ReadString('\n')
-				if err != nil {
-					return
-				}
-				a.requests.Add(1)
-				io.WriteString(c, "echo "+line)
+	accept(l, func(c net.Conn) {
+		fmt.Fprintf(c, "hello from %s\n", localVersion(c.LocalAddr()))
+		r := bufio.NewReader(c)
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				return
 			}
-		}()
-	}
+			a.requests.Add(1)
+			io.WriteString(c, "echo "+line)
+		}
+	})
 }
 
 // httpRequest is one request on a connection of its own.
@@ -360,43 +353,49 @@ func serveKeys(t testing.TB, n *namespace) {
 	t.Cleanup(func() { srv.Close() })
 }
 
+// accept gives each connection to serve, in a goroutine of its own, until the
+// listener is closed, and closes it when that is done.
+func accept(l net.Listener, serve func(net.Conn)) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			serve(c)
+		}()
+	}
+}
+
 // refuseStreams answers the first n HTTP/2 streams of a port with
 // REFUSED_STREAM, and the others as a gRPC server that has nothing to say.
 func refuseStreams(t testing.TB, n *namespace, address string, refused int) {
 	_, port, _ := net.SplitHostPort(address)
 	l := n.listen(t, "0.0.0.0:"+port)
 	var streams atomic.Int64
-	go func() {
+	go accept(l, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+		fr := http2.NewFramer(c, c)
+		fr.WriteSettings()
 		for {
-			c, err := l.Accept()
+			f, err := fr.ReadFrame()
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
-				fr := http2.NewFramer(c, c)
-				fr.WriteSettings()
-				for {
-					f, err := fr.ReadFrame()
-					if err != nil {
-						return
-					}
-					if s, ok := f.(*http2.SettingsFrame); ok && !s.IsAck() {
-						fr.WriteSettingsAck()
-					}
-					if !f.Header().Flags.Has(http2.FlagDataEndStream) || f.Header().Type != http2.FrameData {
-						continue
-					}
-					if streams.Add(1) <= int64(refused) {
-						fr.WriteRSTStream(f.Header().StreamID, http2.ErrCodeRefusedStream)
-						continue
-					}
-					answerGRPC(fr, f.Header().StreamID)
-				}
-			}()
+			if s, ok := f.(*http2.SettingsFrame); ok && !s.IsAck() {
+				fr.WriteSettingsAck()
+			}
+			if !f.Header().Flags.Has(http2.FlagDataEndStream) || f.Header().Type != http2.FrameData {
+				continue
+			}
+			if streams.Add(1) <= int64(refused) {
+				fr.WriteRSTStream(f.Header().StreamID, http2.ErrCodeRefusedStream)
+				continue
+			}
+			answerGRPC(fr, f.Header().StreamID)
 		}
-	}()
+	})
 }
 
 // answerGRPC is a whole gRPC answer: headers, one empty message, trailers.

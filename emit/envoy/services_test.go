@@ -27,6 +27,16 @@ const (
 	nobodyAt = "limits.test:19996"
 )
 
+// serveAsked serves all that ADMs ask at either end: names, keys, and the services
+// above.
+func serveAsked(t testing.TB, client, server *namespace) {
+	serveDNS(t, client)
+	serveDNS(t, server)
+	serveKeys(t, server)
+	serveGuard(t, server)
+	serveLimits(t, server)
+}
+
 // guard is an authorization service. It refuses paths with "secret" in them, and
 // does what the header x-guard says.
 type guard struct {

@@ -31,20 +31,11 @@ type recorder struct {
 func record(t testing.TB, n *namespace, port int) *recorder {
 	r := &recorder{got: map[net.Conn]*bytes.Buffer{}}
 	l := n.listen(t, fmt.Sprintf("0.0.0.0:%d", port))
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go r.serve(c)
-		}
-	}()
+	go accept(l, r.serve)
 	return r
 }
 
 func (r *recorder) serve(c net.Conn) {
-	defer c.Close()
 	got := &bytes.Buffer{}
 	r.mu.Lock()
 	r.got[c] = got

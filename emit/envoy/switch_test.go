@@ -134,22 +134,9 @@ func TestSwitches(t *testing.T) {
 			places = append(places, p)
 		}
 	}
-	serveDNS(t, client)
-	serveDNS(t, server)
-	serveKeys(t, server)
-	serveGuard(t, server)
-	serveLimits(t, server)
-	l := prog.layout()
-	files := emitted(t, l)
-	adms := map[ir.Side]*output{}
-	for _, a := range l.ADMs {
-		data, _ := files.Get(a.Dir + "/" + FileName)
-		if a == prog.server {
-			adms[ir.Ingress] = runADM(t, server, a, data)
-		} else {
-			adms[ir.Egress] = runADM(t, client, a, data)
-		}
-	}
+	serveAsked(t, client, server)
+	running := runAll(t, client, server, prog)
+	adms := map[ir.Side]*output{ir.Ingress: running["server"].stdout, ir.Egress: running["client"].stdout}
 	dumps := map[ir.Side]string{ir.Ingress: adms[ir.Ingress].ask(t, "GET", "/config_dump"), ir.Egress: adms[ir.Egress].ask(t, "GET", "/config_dump")}
 	for _, p := range places {
 		said := dumped(t, dumps[p.side], p.port[0])

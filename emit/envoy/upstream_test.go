@@ -45,19 +45,10 @@ func (b *broken) listen(t testing.TB, n *namespace, port int) {
 		return
 	}
 	l := n.listen(t, fmt.Sprintf("0.0.0.0:%d", port))
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			b.accepted.Add(1)
-			go func() {
-				defer c.Close()
-				b.serve(c.(*net.TCPConn), bufio.NewReader(c))
-			}()
-		}
-	}()
+	go accept(l, func(c net.Conn) {
+		b.accepted.Add(1)
+		b.serve(c.(*net.TCPConn), bufio.NewReader(c))
+	})
 }
 
 // untilLeft waits for the other side to go.
@@ -279,15 +270,11 @@ func callAll(t *testing.T, tries []*try) {
 // outcome of one request: its status, and whether the answer came to its end,
 // was cut off, or was still awaited when the caller lost patience.
 func outcome(n *namespace, address string, patience time.Duration) string {
-	c, err := n.dialWithin(address, patience)
-	if err != nil {
-		if os.IsTimeout(err) {
-			return "waits"
-		}
-		return "no connection"
+	c, failed := n.reach(address, patience)
+	if failed != "" {
+		return failed
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
 	ending := func(err error) string {
 		switch {
@@ -312,6 +299,20 @@ func (n *namespace) dialWithin(address string, patience time.Duration) (net.Conn
 	return n.dial(ctx, address)
 }
 
+// reach gives a connection on which nobody waits for longer than patience, or what
+// became of it instead.
+func (n *namespace) reach(address string, patience time.Duration) (c net.Conn, failed string) {
+	c, err := n.dialWithin(address, patience)
+	switch {
+	case err == nil:
+		c.SetDeadline(time.Now().Add(patience))
+		return c, ""
+	case os.IsTimeout(err):
+		return nil, "waits"
+	}
+	return nil, "no connection"
+}
+
 // becomes waits for a condition, for as long as a busy machine may need.
 func becomes(t testing.TB, what string, holds func() bool) {
 	t.Helper()
@@ -320,23 +321,6 @@ func becomes(t testing.TB, what string, holds func() bool) {
 			t.Fatalf("still not so: %s", what)
 		}
 	}
-}
-
-// runAll starts the ADMs of a program and gives them by their service's name.
-func runAll(t testing.TB, client, server *namespace, prog *program, front ...string) map[string]*proxy {
-	t.Helper()
-	l := prog.layout()
-	files := emitted(t, l)
-	out := map[string]*proxy{}
-	for _, a := range l.ADMs {
-		data, _ := files.Get(a.Dir + "/" + FileName)
-		n := client
-		if a == prog.server {
-			n = server
-		}
-		out[a.Service.Name] = startADM(t, n, a, data, front...)
-	}
-	return out
 }
 
 // TestBrokenStreams is TestBrokenReceivers for gRPC and for byte streams.
@@ -436,15 +420,11 @@ func rpcOutcome(t testing.TB, n *namespace, address string, patience time.Durati
 
 // streamOutcome reads a line, writes one, and tells how the connection ended.
 func streamOutcome(n *namespace, address string, patience time.Duration) string {
-	c, err := n.dialWithin(address, patience)
-	if err != nil {
-		if os.IsTimeout(err) {
-			return "waits"
-		}
-		return "no connection"
+	c, failed := n.reach(address, patience)
+	if failed != "" {
+		return failed
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
 	r := bufio.NewReader(c)
 	line, err := r.ReadString('\n')
 	if err == nil {

@@ -232,6 +232,15 @@ func forward(w http.ResponseWriter, r *http.Request) {
 }
 
 func serveEcho(l net.Listener, pod string) error {
+	return accept(l, func(c net.Conn) {
+		fmt.Fprintln(c, pod)
+		io.Copy(c, c)
+	})
+}
+
+// accept gives each connection to serve, in a goroutine of its own, and closes it
+// when that is done. Its error is the listener's.
+func accept(l net.Listener, serve func(net.Conn)) error {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -239,8 +248,7 @@ func serveEcho(l net.Listener, pod string) error {
 		}
 		go func() {
 			defer c.Close()
-			fmt.Fprintln(c, pod)
-			io.Copy(c, c)
+			serve(c)
 		}()
 	}
 }

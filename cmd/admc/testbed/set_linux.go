@@ -45,18 +45,11 @@ func (p *Pod) AskMember(addr string) (m SetMember, err error) {
 }
 
 func serveSet(l net.Listener, me string, hosts []string) error {
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		go func() {
-			defer c.Close()
-			for in := bufio.NewScanner(c); in.Scan(); {
-				if json.NewEncoder(c).Encode(SetMember{me, hosts}) != nil {
-					return
-				}
+	return accept(l, func(c net.Conn) {
+		for in := bufio.NewScanner(c); in.Scan(); {
+			if json.NewEncoder(c).Encode(SetMember{me, hosts}) != nil {
+				return
 			}
-		}()
-	}
+		}
+	})
 }
