@@ -101,7 +101,16 @@ func TestUnreadByGRPC(t *testing.T) {
 			conn := dialXDS(t, n, string(r.file(t, x)), port, fmt.Sprintf("egress_server_%d", port))
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
-			_, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: "x"})
+			ask := func() error {
+				_, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: "x"})
+				return err
+			}
+			// Before it is told of the file, gRPC may say only that it knows no address.
+			err := ask()
+			for status.Code(err) == codes.Unavailable && !strings.Contains(err.Error(), u.against) && ctx.Err() == nil {
+				time.Sleep(10 * time.Millisecond)
+				err = ask()
+			}
 			reached := app.requests.Load()
 			switch {
 			case u.against == "" && (err != nil || reached != 1):
