@@ -52,7 +52,15 @@ func (v *verdicts) identity(o *obligation) {
 		return // it would change nothing for the others
 	}
 	o.ir.Apart = groups
+	for _, t := range o.acts {
+		if t.act.decl.Name == traceAction {
+			v.exclude(o, ir.Ingress, ruleIdentity, t.ir.At, "%s is decided before anything else, and so before it is known who calls %s", t.act.decl.Name, portName(o.ir))
+		}
+	}
 }
+
+// traceAction is the standard action that no condition can hold back.
+const traceAction = "trace"
 
 // groups of callers that get the same: one budget each where the scope says so,
 // else those with the same condition.
