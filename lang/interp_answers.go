@@ -64,12 +64,15 @@ func measures(a *attempt, c *act) {
 		a.acts(c, "", "let its body pass")
 		return
 	}
-	status := 413
-	if a.plane() == graph.GRPC {
-		status = codeNumber("RESOURCE_EXHAUSTED")
+	refuse := func(status int) {
+		a.end(c, status, "")
+		a.acts(c, "", "refused it%s, its body has %d bytes", a.with(a.answer.Status), length)
 	}
-	a.end(c, status, "")
-	a.acts(c, "", "refused it%s, its body has %d bytes", a.with(a.answer.Status), length)
+	if a.plane() == graph.GRPC {
+		a.message = append(a.message, func() { refuse(codeNumber("RESOURCE_EXHAUSTED")) })
+		return
+	}
+	refuse(413)
 }
 
 func slows(a *attempt, c *act) {

@@ -20,7 +20,8 @@ type attempt struct {
 	connect time.Duration // how long a policy waits for the connection; 0: for ever
 	answer  *reply        // nil: none yet
 	acted   map[*rule]bool
-	list    []*act // what acts in it, by rank
+	list    []*act   // what acts in it, by rank
+	message []func() // what waits for the message after the head (grpc)
 }
 
 // attempt makes one. The policies that nothing before them can change are
@@ -50,6 +51,11 @@ func (a *attempt) forth() {
 			if c.deed.request(a, c); a.answer != nil {
 				return
 			}
+		}
+	}
+	for _, f := range a.message {
+		if f(); a.answer != nil {
+			return
 		}
 	}
 }
