@@ -28,9 +28,15 @@ type lowering struct {
 	clustered bool
 	// chained: on byte streams, only another filter chain leaves it undone.
 	chained bool
+	// observes: on a byte stream it hangs on the listener, where it sees every
+	// connection.
+	observes bool
 	// byPath reports whether what it does hangs on the request's path, so that all
 	// spellings of a path must be one; nil: never.
 	byPath func(c *call) bool
+	// waits reports whether a request stays where the action is until somebody has
+	// answered, or for a time; nil: never.
+	waits func(c *call) bool
 	// peek puts in front of wrappers what their conditions read of an action
 	// that is behind them; nil: nothing.
 	peek func(h *httpChain, c *call)
@@ -40,7 +46,7 @@ type lowering struct {
 var lowerings = map[string]*lowering{
 	"deny":              {http: denyHTTP, tcp: denyTCP, chained: true},
 	"allow":             {http: allowHTTP, tcp: denyTCP, chained: true},
-	"rate_limit":        {http: rateLimitHTTP, tcp: rateLimitTCP},
+	"rate_limit":        {http: rateLimitHTTP, tcp: rateLimitTCP, waits: asksGlobally},
 	"set_header":        {http: setHeader, writes: headerWritten, commutes: requestOnly},
 	"append_header":     {http: appendHeader, writes: headerWritten, commutes: requestOnly},
 	"remove_header":     {http: removeHeader, writes: headerWritten, commutes: requestOnly},
@@ -50,12 +56,12 @@ var lowerings = map[string]*lowering{
 	"connect_timeout":   {http: connectTimeoutHTTP, tcp: connectTimeoutTCP, routed: "connect", commutes: always, clustered: true},
 	"route":             {http: routeHTTP, tcp: routeTCP, routed: "version", commutes: always, chained: true},
 	"split":             {http: splitHTTP, tcp: splitTCP, routed: "version", commutes: always, chained: true},
-	"fault":             {http: faultHTTP},
-	"jwt":               {http: jwtHTTP, writes: jwtWrites, peek: jwtPeek},
-	"access_log":        {http: accessLogHTTP, tcp: accessLogTCP},
+	"fault":             {http: faultHTTP, waits: delays},
+	"jwt":               {http: jwtHTTP, writes: jwtWrites, peek: jwtPeek, waits: fetchesKeys},
+	"access_log":        {http: accessLogHTTP, tcp: accessLogTCP, observes: true},
 	"trace":             {http: traceHTTP, writes: traceWrites, once: true},
 	"tag":               {http: tagHTTP},
-	"metric":            {http: metricHTTP, tcp: metricTCP},
+	"metric":            {http: metricHTTP, tcp: metricTCP, observes: true},
 	ir.StampAction:      {http: stampHTTP, writes: stampWritten, commutes: always, once: true},
 	"lb":                {http: lbHTTP, tcp: lbTCP, routed: "lb", commutes: always, clustered: true},
 	"locality":          {http: localityHTTP, tcp: localityTCP, routed: "locality", commutes: always, clustered: true},
@@ -63,7 +69,7 @@ var lowerings = map[string]*lowering{
 	"hedge":             {http: hedgeHTTP, routed: "hedge", wrapper: true},
 	"outlier_detection": {http: outlierHTTP, tcp: outlierTCP, routed: "outlier", commutes: outlierCommutes, clustered: true},
 	"cors":              {http: corsHTTP},
-	"ext_authz":         {http: extAuthzHTTP, byPath: func(*call) bool { return true }},
+	"ext_authz":         {http: extAuthzHTTP, waits: func(*call) bool { return true }, byPath: func(*call) bool { return true }},
 	"concurrency_limit": {http: concurrencyHTTP, tcp: concurrencyTCP, chained: true},
 	"bandwidth_limit":   {http: bandwidthHTTP},
 	"max_body":          {http: maxBodyHTTP, writes: lengthWritten},

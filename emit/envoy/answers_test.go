@@ -391,6 +391,23 @@ var answers = []row{
 		do("p", act("concurrency_limit", args{"max": num(2)})),
 		{name: "q", when: fromOther, reads: []string{"source.address"}, actions: []*ir.Action{act("access_log", nil)}}},
 		each(held(3), heldFrom(3, otherIP), heldFrom(4, clientIP, otherIP)), "2 of 3 | 2 of 3 | 2 of 4", "3 of 3 | 3 of 3 | 4 of 4", served},
+	{"two concurrency_limits beside conditions of others", "tcp", both, []policy{
+		do("p", act("concurrency_limit", args{"max": num(3)})),
+		{name: "q", when: fromOther, reads: []string{"source.address"}, actions: []*ir.Action{act("access_log", nil)}},
+		do("r", act("concurrency_limit", args{"max": num(2)}))},
+		each(held(4), heldFrom(4, clientIP, otherIP)), "2 of 4 | 2 of 4", "4 of 4 | 4 of 4", served},
+	{"two concurrency_limits", "tcp", both, []policy{do("p", act("concurrency_limit", args{"max": num(2)})), do("r", act("concurrency_limit", args{"max": num(2)}))},
+		each(held(3), held(3)), "2 of 3 | 2 of 3", "3 of 3 | 3 of 3", served},
+	{"concurrency_limit beside conditions of others, and versions", "tcp", ir.Egress, []policy{
+		do("p", act("concurrency_limit", args{"max": num(2)})),
+		{name: "q", when: fromOther, reads: []string{"source.address"}, actions: []*ir.Action{act("access_log", nil)}},
+		do("r", act("split", args{"weights": weights("v1", 0.5, "v2", 0.5)}))},
+		each(held(6), held(6)), "2 of 6 | 2 of 6", "6 of 6 | 6 of 6", served},
+	{"concurrency_limit between two rate_limits", "tcp", both, []policy{
+		do("p", act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(4)})),
+		do("q", act("concurrency_limit", args{"max": num(1)})),
+		do("r", act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(2)}))},
+		each(held(2), held(1), held(1)), "1 of 2 | 1 of 1 | 0 of 1", "2 of 2 | 1 of 1 | 1 of 1", served},
 	{"concurrency_limit with a condition of its own", "tcp", both, []policy{{name: "p", when: fromOther, reads: []string{"source.address"}, actions: []*ir.Action{act("concurrency_limit", args{"max": num(1)})}}},
 		each(held(3), heldFrom(3, otherIP)), "3 of 3 | 1 of 3", "3 of 3 | 3 of 3", served},
 	{"concurrency_limit behind a retry", "http", ir.Egress, []policy{do("r", act("retry", args{"attempts": num(2)})), do("p", act("concurrency_limit", args{"max": num(1)}))},

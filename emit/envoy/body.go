@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"slices"
+
 	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	bandwidthv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/bandwidth_limit/v3"
 	sizev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/body_size_limit/v3"
@@ -63,6 +65,27 @@ func (h *httpChain) exhausted(what, details string) {
 }
 
 const grpcResourceExhausted = "8"
+
+// slowLast moves what slows bodies behind what makes requests wait. Envoy's filter
+// hands a body on by itself, and one behind it that still waits loses it; what waits
+// looks at no body, so that it comes out the same.
+func slowLast(calls []*call) []*call {
+	out := slices.Clone(calls)
+	for i := len(out) - 1; i >= 0; i-- {
+		if out[i].Name() != "bandwidth_limit" {
+			continue
+		}
+		for k := len(out) - 1; k > i; k-- {
+			if out[k].low.waits != nil && out[k].low.waits(out[k]) {
+				slow := out[i]
+				copy(out[i:k], out[i+1:k+1])
+				out[k] = slow
+				break
+			}
+		}
+	}
+	return out
+}
 
 // bandwidthHTTP: bandwidth_limit(limit, scope). Both directions of one filter
 // would share its bucket.

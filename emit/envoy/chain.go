@@ -131,6 +131,24 @@ func carryAddresses() *listenerv3.Filter {
 	}})
 }
 
+// sourceKey is where the address of the caller is left for internal listeners: what
+// original_dst takes from the filter state is the connection's address to everybody
+// but to Envoy's matchers.
+const sourceKey = "admc.source"
+
+// carrySource hands on where a connection comes from, as the host sees it, if a rule
+// leaves out callers by their addresses.
+func carrySource(l *layout.Listener) []*listenerv3.Filter {
+	if !slices.ContainsFunc(l.Rules, func(r *layout.Rule) bool {
+		return slices.ContainsFunc(r.Except, func(p ir.Proof) bool { return len(p.Addresses) > 0 })
+	}) {
+		return nil
+	}
+	v := stateValue(sourceKey, "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")
+	v.SharedWithUpstream = statev3.FilterStateValue_TRANSITIVE
+	return []*listenerv3.Filter{networkFilter("source", &netstatev3.Config{OnNewConnection: []*statev3.FilterStateValue{v}})}
+}
+
 // internalListener is the one behind a wrapper.
 func (h *httpChain) internalListener() *listenerv3.Listener {
 	if h.next == "" {

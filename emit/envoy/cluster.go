@@ -122,13 +122,19 @@ func (a *adm) put(c *clusterv3.Cluster, plane graph.Plane) {
 // attemptCluster leads to an internal listener: one more pass through the
 // proxy for each attempt.
 func (a *adm) attemptCluster(listener string, plane graph.Plane) string {
+	a.passOn(listener, listener, plane)
+	return listener
+}
+
+// passOn adds a cluster that leads to an internal listener.
+func (a *adm) passOn(name, listener string, plane graph.Plane) {
 	a.chained = true
 	a.put(&clusterv3.Cluster{
-		Name:                                  listener,
+		Name:                                  name,
 		ClusterDiscoveryType:                  &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
 		ConnectTimeout:                        seconds(patience),
 		ConnectionPoolPerDownstreamConnection: true,
-		LoadAssignment: endpoint(listener, &corev3.Address{Address: &corev3.Address_EnvoyInternalAddress{
+		LoadAssignment: endpoint(name, &corev3.Address{Address: &corev3.Address_EnvoyInternalAddress{
 			EnvoyInternalAddress: &corev3.EnvoyInternalAddress{
 				AddressNameSpecifier: &corev3.EnvoyInternalAddress_ServerListenerName{ServerListenerName: listener},
 			},
@@ -143,7 +149,30 @@ func (a *adm) attemptCluster(listener string, plane graph.Plane) string {
 			})},
 		},
 	}, plane)
-	return listener
+}
+
+// nextCluster leads a byte stream to an internal listener, with a limit of its own
+// for those that a call counts.
+func (a *adm) nextCluster(listener string, m most) string {
+	if m.limit == 0 {
+		return a.attemptCluster(listener, graph.TCP)
+	}
+	name := listener + "_for_" + strings.ReplaceAll(m.by.name, "/", "_")
+	a.passOn(name, listener, graph.TCP)
+	a.clusters[name].CircuitBreakers.Thresholds[0].MaxConnections = u32(m.limit)
+	return name
+}
+
+// reached reports whether a cluster leads to an internal listener.
+func (a *adm) reached(listener string) bool {
+	for _, c := range a.clusters {
+		for _, locality := range c.GetLoadAssignment().GetEndpoints() {
+			if locality.LbEndpoints[0].GetEndpoint().GetAddress().GetEnvoyInternalAddress().GetServerListenerName() == listener {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func endpoint(cluster string, at *corev3.Address) *endpointv3.ClusterLoadAssignment {

@@ -34,20 +34,17 @@ func concurrencyHTTP(h *httpChain, c *call) {
 
 // concurrencyTCP closes a connection too many before any is made to the receiver.
 // The filter counts for its own filter chain; where a call is in several, the
-// connections to the receiver are counted instead, at a cluster that they share.
-// The filter's own switch is of no use: it counts a connection that came while it
-// was off when that ends, and is full for ever after.
+// connections that are passed on are counted instead, at a cluster that they share.
+// So they are where a filter in front may close a connection: Envoy's filter takes
+// such a one out of its count, into which it never came, and then refuses all. For
+// the same reason the filter's own switch is of no use.
 func concurrencyTCP(t *tcpChain, c *call) {
 	limit := t.concurrent(c)
 	if limit == 0 {
 		return
 	}
-	if !t.repeated(c) {
+	if c != t.level.counted && !t.repeated(c) && !t.mayEnd() {
 		t.add(c, &connlimitv3.ConnectionLimit{StatPrefix: c.policy().Name, MaxConnections: wrapperspb.UInt64(uint64(limit))})
-		return
-	}
-	if t.most.limit > 0 {
-		t.cannot(c.Action, "two concurrency_limits of connections beside conditions of other policies")
 		return
 	}
 	t.most = most{limit, c}

@@ -42,3 +42,5 @@ func faultHTTP(h *httpChain, c *call) {
 	}))
 	h.addIf(c, c.name, filter, single(&inputv3.FilterStateInput{Key: key}, draw(c.name, share)))
 }
+
+func delays(c *call) bool { return c.Args["delay"].Dur > 0 }

@@ -55,6 +55,8 @@ func globalLimitHTTP(h *httpChain, c *call) {
 	})
 }
 
+func asksGlobally(c *call) bool { return c.Args["global"].Bool }
+
 type entry struct{ key, value string }
 
 // descriptor names one counter, the same for every proxy that holds the policy:

@@ -118,6 +118,7 @@ func (h *httpChain) lower() {
 			c.low.peek(h, c)
 		}
 	}
+	h.calls = slowLast(h.calls)
 	for i, c := range h.calls {
 		if c.when != nil && c.when.early() && (c.when.late() || !h.writtenBefore(c, i)) {
 			h.decide(c.when)

@@ -162,3 +162,5 @@ func tlsTo(host string) *corev3.TransportSocket {
 		})},
 	}
 }
+
+func fetchesKeys(c *call) bool { return c.str("jwks_uri") != "" }

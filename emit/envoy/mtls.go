@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"slices"
+
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -57,18 +59,18 @@ func (a *adm) sealed(l *layout.Listener, policies *listenerv3.Listener) []*liste
 			Name:             "mtls",
 			FilterChainMatch: &listenerv3.FilterChainMatch{TransportProtocol: "tls", ApplicationProtocols: []string{sealProtocol}},
 			TransportSocket:  transport(&tlsv3.DownstreamTlsContext{CommonTlsContext: a.tls(l), RequireClientCertificate: yes()}),
-			Filters: []*listenerv3.Filter{carryAddresses(), carryPeer(), networkFilter("tcp_proxy", &tcpv3.TcpProxy{
+			Filters: slices.Concat([]*listenerv3.Filter{carryAddresses(), carryPeer()}, carrySource(l), []*listenerv3.Filter{networkFilter("tcp_proxy", &tcpv3.TcpProxy{
 				StatPrefix: l.Name, IdleTimeout: off(), UpstreamConnectMode: tcpv3.UpstreamConnectMode_ON_DOWNSTREAM_TLS_HANDSHAKE, MaxEarlyDataBytes: u32(64 << 10),
 				ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: a.attemptCluster(inside, graph.TCP)},
-			})},
+			})}),
 		}},
 	}
 	if l.Seal.Plaintext {
 		outer.FilterChains = append(outer.FilterChains, &listenerv3.FilterChain{
 			Name: "plaintext",
-			Filters: []*listenerv3.Filter{carryAddresses(), networkFilter("tcp_proxy", &tcpv3.TcpProxy{
+			Filters: slices.Concat([]*listenerv3.Filter{carryAddresses()}, carrySource(l), []*listenerv3.Filter{networkFilter("tcp_proxy", &tcpv3.TcpProxy{
 				StatPrefix: l.Name, IdleTimeout: off(), ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: inside},
-			})},
+			})}),
 		})
 	}
 	return []*listenerv3.Listener{outer, policies}

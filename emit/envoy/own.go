@@ -15,7 +15,7 @@ func loweringOf(d *ir.ActionDecl) *lowering {
 	if !d.User {
 		return lowerings[d.Name]
 	}
-	low := &lowering{writes: func(c *call) []string { return c.Writes }}
+	low := &lowering{writes: func(c *call) []string { return c.Writes }, waits: func(*call) bool { return true }}
 	if d.Payload(graph.HTTP) != nil {
 		low.http = ownHTTP
 	}
@@ -36,7 +36,7 @@ func ownHTTP(h *httpChain, c *call) {
 // ownTCP adds the network filter of one. What it counts, each filter chain would
 // count for itself.
 func ownTCP(t *tcpChain, c *call) {
-	branched := slices.ContainsFunc(t.calls, func(c *call) bool { return c.when != nil })
+	branched := slices.ContainsFunc(t.level.calls, func(c *call) bool { return c.when != nil })
 	if branched && c.Decl.State != "" {
 		t.cannot(c.Action, "%s beside conditions on connections: each of their outcomes would have a %s of its own", c.Name(), c.Decl.State)
 		return

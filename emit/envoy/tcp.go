@@ -18,6 +18,7 @@ import (
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/ir"
 )
 
 // tcpChain is one network filter chain while it is built: the one for
@@ -25,8 +26,8 @@ import (
 type tcpChain struct {
 	*adm
 	l        *layout.Listener
+	level    tcpLevel
 	held     []*when
-	calls    []*call // all of the listener
 	filters  []*listenerv3.Filter
 	logs     *[]*accesslogv3.AccessLog // of the listener
 	ended    bool                      // the last filter answers; nothing may follow it
@@ -43,28 +44,41 @@ type tcpChain struct {
 // there is a filter chain for each combination of them.
 const maxConditions = 6
 
-// tcpListener lowers a listener that forwards a byte stream. Conditions are
-// decided when a connection is accepted, by a listener filter, and choose its
-// filter chain.
+// tcpListener lowers a listener that forwards a byte stream: mostly to one listener
+// of Envoy's.
 func (a *adm) tcpListener(l *layout.Listener) {
 	calls := a.calls(l)
-	listener := &listenerv3.Listener{
-		Name:            l.Name,
-		Address:         address("127.0.0.1", l.Port),
-		ListenerFilters: []*listenerv3.ListenerFilter{originalDst()},
-	}
 	switchChains(calls)
+	var all []*listenerv3.Listener
+	for i, level := range a.tcpLevels(l, calls) {
+		if i > 0 && !a.reached(levelName(l, i)) {
+			break // every connection is refused before
+		}
+		listener := &listenerv3.Listener{Name: levelName(l, i), ListenerFilters: []*listenerv3.ListenerFilter{originalDst()}}
+		a.tcpFilterChains(l, listener, level)
+		if i > 0 {
+			listener.ListenerSpecifier = &listenerv3.Listener_InternalListener{InternalListener: &listenerv3.Listener_InternalListenerConfig{}}
+		}
+		all = append(all, listener)
+	}
+	all[0].Address, all[0].Metadata = address("127.0.0.1", l.Port), policyMetadata(calls, true)
+	a.listeners = append(append(a.listeners, a.sealed(l, all[0])...), all[1:]...)
+}
+
+// tcpFilterChains gives a listener what a level has. Conditions are decided when a
+// connection is accepted, by a listener filter, and choose its filter chain.
+func (a *adm) tcpFilterChains(l *layout.Listener, listener *listenerv3.Listener, level tcpLevel) {
 	var whens []*when
-	for _, c := range calls {
+	for _, c := range level.calls {
 		if c.when != nil && !slices.Contains(whens, c.when) {
 			whens = append(whens, c.when)
 		}
 	}
 	switch {
 	case len(whens) > maxConditions:
-		a.cannot(calls[0].Action, "more than %d conditional policies on the connections of one edge", maxConditions)
+		a.cannot(level.calls[0].Action, "more than %d conditional policies on the connections of one edge", maxConditions)
 	case len(whens) == 0:
-		listener.FilterChains = []*listenerv3.FilterChain{a.tcpFilterChain(l, &listener.AccessLog, calls, nil)}
+		listener.FilterChains = []*listenerv3.FilterChain{a.tcpFilterChain(l, &listener.AccessLog, level, nil)}
 	default:
 		if l.Protocol == "tls" && slices.ContainsFunc(whens, func(w *when) bool { return slices.Contains(w.reads, "connection.requested_server_name") }) {
 			listener.ListenerFilters = append(listener.ListenerFilters, tlsInspector())
@@ -72,10 +86,8 @@ func (a *adm) tcpListener(l *layout.Listener) {
 		if conditional := slices.DeleteFunc(slices.Clone(whens), func(w *when) bool { return w.text == "" }); len(conditional) > 0 {
 			listener.ListenerFilters = append(listener.ListenerFilters, decideAtAccept(conditional))
 		}
-		listener.FilterChainMatcher = a.tcpTree(l, listener, calls, whens, nil)
+		listener.FilterChainMatcher = a.tcpTree(l, listener, level, whens, nil)
 	}
-	listener.Metadata = policyMetadata(calls, true)
-	a.listeners = append(a.listeners, a.sealed(l, listener)...)
 }
 
 // switchChains lets policies without a condition be decided by their switch,
@@ -127,20 +139,20 @@ func tlsInspector() *listenerv3.ListenerFilter {
 
 // tcpTree matches the first condition and branches to the others; each leaf is
 // a filter chain of its own.
-func (a *adm) tcpTree(l *layout.Listener, listener *listenerv3.Listener, calls []*call, whens, held []*when) *matcherv3.Matcher {
+func (a *adm) tcpTree(l *layout.Listener, listener *listenerv3.Listener, level tcpLevel, whens, held []*when) *matcherv3.Matcher {
 	branch := func(held []*when) *matcherv3.Matcher_OnMatch {
 		if len(whens) > 1 {
 			return &matcherv3.Matcher_OnMatch{OnMatch: &matcherv3.Matcher_OnMatch_Matcher{
-				Matcher: a.tcpTree(l, listener, calls, whens[1:], held),
+				Matcher: a.tcpTree(l, listener, level, whens[1:], held),
 			}}
 		}
-		chain := a.tcpFilterChain(l, &listener.AccessLog, calls, held)
+		chain := a.tcpFilterChain(l, &listener.AccessLog, level, held)
 		chain.Name = fmt.Sprintf("chain_%d", len(listener.FilterChains))
 		listener.FilterChains = append(listener.FilterChains, chain)
 		return matchAction("chain", wrapperspb.String(chain.Name))
 	}
 	yes := branch(append(slices.Clone(held), whens[0]))
-	return matchOne(whens[0].accepted(), yes, branch(held))
+	return matchOne(whens[0].accepted(whens[0].sealed || level.inside), yes, branch(held))
 }
 
 // acceptKey is where the answer of the condition is left when a connection is
@@ -153,7 +165,7 @@ func (w *when) acceptKey() string {
 }
 
 // accepted is the predicate "the policy applies to the connection".
-func (w *when) accepted() *matcherv3.Matcher_MatcherList_Predicate {
+func (w *when) accepted(inside bool) *matcherv3.Matcher_MatcherList_Predicate {
 	var each []*matcherv3.Matcher_MatcherList_Predicate
 	if w.switchOf != "" {
 		each = append(each, switchedOn(w.switchOf, anyConnection()))
@@ -162,21 +174,27 @@ func (w *when) accepted() *matcherv3.Matcher_MatcherList_Predicate {
 		each = append(each, stateIs(w.acceptKey(), "true"))
 	}
 	if len(w.except) > 0 {
-		each = append(each, w.fromOthers())
+		each = append(each, w.fromOthers(inside))
 	}
 	return all(each...)
 }
 
-func (a *adm) tcpFilterChain(l *layout.Listener, logs *[]*accesslogv3.AccessLog, calls []*call, held []*when) *listenerv3.FilterChain {
-	t := &tcpChain{adm: a, l: l, held: held, calls: calls, logs: logs}
+func (a *adm) tcpFilterChain(l *layout.Listener, logs *[]*accesslogv3.AccessLog, level tcpLevel, held []*when) *listenerv3.FilterChain {
+	t := &tcpChain{adm: a, l: l, level: level, held: held, logs: logs}
 	t.answer(held)
-	for _, c := range calls {
+	for _, c := range level.calls {
 		if c.when == nil || slices.Contains(held, c.when) {
 			c.low.tcp(t, c)
 			c.switched = c.switched || c.when != nil && !c.low.once
 		}
 	}
 	if !t.ended {
+		if t.level.next != "" {
+			t.filters = append(t.filters, carryAddresses())
+			if !t.level.inside && (t.l.Seal == nil || t.l.Side == ir.Egress) {
+				t.filters = append(t.filters, carrySource(t.l)...)
+			}
+		}
 		t.filters = append(t.filters, networkFilter("tcp_proxy", t.proxy()))
 	}
 	return &listenerv3.FilterChain{Filters: t.filters}
@@ -196,6 +214,16 @@ func (t *tcpChain) answer(held []*when) {
 	}
 }
 
+// conditioned reports whether others of the calls have conditions that one hasn't.
+func conditioned(c *call, calls []*call) bool {
+	return slices.ContainsFunc(calls, func(d *call) bool { return d.when != nil && d.when != c.when })
+}
+
+// mayEnd reports whether one of the filters so far may close a connection.
+func (t *tcpChain) mayEnd() bool {
+	return slices.ContainsFunc(t.filters, func(f *listenerv3.Filter) bool { return f.Name != "when" })
+}
+
 func (t *tcpChain) add(c *call, filter proto.Message) {
 	if !t.ended {
 		t.filters = append(t.filters, networkFilter(c.name, filter))
@@ -211,7 +239,7 @@ func (t *tcpChain) end(c *call, filter proto.Message) {
 // repeated reports whether a call is in several filter chains of the listener:
 // in one for each combination of the other policies' conditions.
 func (t *tcpChain) repeated(c *call) bool {
-	return slices.ContainsFunc(t.calls, func(d *call) bool { return d.when != nil && d.when != c.when })
+	return conditioned(c, t.level.calls)
 }
 
 // shareKey makes the filter chains of one listener share a bucket; a single one
@@ -241,6 +269,10 @@ func (t *tcpChain) log(c *call, log *accesslogv3.AccessLog) {
 // proxy forwards the connection.
 func (t *tcpChain) proxy() *tcpv3.TcpProxy {
 	p := &tcpv3.TcpProxy{StatPrefix: t.l.Name, IdleTimeout: seconds(t.idle), HashPolicy: t.hash}
+	if t.level.next != "" {
+		p.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: t.nextCluster(t.level.next, t.most)}
+		return p
+	}
 	t.choice = t.nearby(t.near, t.choice, t.versions)
 	to := func(version string) string {
 		return t.clusterFor(t.l, receiver{plane: graph.TCP, version: version, connect: t.connect, choice: t.choice, most: t.most})
@@ -252,9 +284,6 @@ func (t *tcpChain) proxy() *tcpv3.TcpProxy {
 		}
 		p.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: to(version)}
 		return p
-	}
-	if t.most.limit > 0 {
-		t.cannot(t.most.by.Action, "concurrency_limit of connections beside conditions of other policies and several versions")
 	}
 	w := &tcpv3.TcpProxy_WeightedCluster{}
 	for _, v := range t.versions {

@@ -40,6 +40,7 @@ type when struct {
 	// switchOf is the policy by whose switch the answer is no; "": none.
 	switchOf   string
 	onlySwitch bool // there is nothing else to decide
+	sealed     bool // it is decided behind the listener that takes the seal off
 }
 
 // newWhen gives nil for a rule that always applies.
@@ -48,12 +49,12 @@ func (a *adm) newWhen(l *layout.Listener, r *layout.Rule) *when {
 	if r.Cond == nil && p.Sample >= 1 && len(r.Except) == 0 {
 		return nil
 	}
-	w := &when{policy: ruleName(r), seed: p.Name, sample: p.Sample, except: r.Except}
+	w := &when{policy: ruleName(r), seed: p.Name, sample: p.Sample, except: r.Except, sealed: l.Seal != nil && l.Side == ir.Ingress}
 	if !stamps(r) {
 		w.switchOf = p.Name
 	}
 	if r.Cond != nil {
-		printer := &celPrinter{unsealed: l.Seal != nil && l.Side == ir.Ingress, unnoted: slices.ContainsFunc(l.Rules, answersPreflights)}
+		printer := &celPrinter{unsealed: w.sealed, unnoted: slices.ContainsFunc(l.Rules, answersPreflights)}
 		text, err := printer.text(r.Cond.Expr)
 		if err != nil {
 			a.bag.Errorf(r.Cond.At, CodeUnsupported, "no data plane can do %s", err)
@@ -132,7 +133,7 @@ func (w *when) decide(routed bool) proto.Message {
 		only = append(only, sampled(w.seed, w.sample))
 	}
 	if len(w.except) > 0 {
-		only = append(only, w.fromOthers())
+		only = append(only, w.fromOthers(w.sealed))
 	}
 	if len(only) == 0 {
 		return set
@@ -141,8 +142,9 @@ func (w *when) decide(routed bool) proto.Message {
 }
 
 // fromOthers is the predicate "from none of the excepted callers". It looks at the
-// connection, not at what a header says of it.
-func (w *when) fromOthers() *matcherv3.Matcher_MatcherList_Predicate {
+// connection, not at what a header says of it: on an internal listener, at what the
+// one in front says.
+func (w *when) fromOthers(inside bool) *matcherv3.Matcher_MatcherList_Predicate {
 	var names []*matcherv3.Matcher_MatcherList_Predicate
 	var addresses []netip.Prefix
 	for _, p := range w.except {
@@ -161,7 +163,11 @@ func (w *when) fromOthers() *matcherv3.Matcher_MatcherList_Predicate {
 	for _, p := range addresses {
 		ranges.CidrRanges = append(ranges.CidrRanges, &corev3.CidrRange{AddressPrefix: p.Addr().String(), PrefixLen: u32(uint32(p.Bits()))})
 	}
-	return not(single(&inputv3.DirectSourceIPInput{}, func(s *matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
+	var from proto.Message = &inputv3.DirectSourceIPInput{}
+	if inside {
+		from = &inputv3.FilterStateInput{Key: sourceKey}
+	}
+	return not(single(from, func(s *matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
 		s.Matcher = &matcherv3.Matcher_MatcherList_Predicate_SinglePredicate_CustomMatch{CustomMatch: xdsExtension("ip", ranges)}
 	}))
 }
