@@ -4,44 +4,55 @@ package envoy
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"admc.dev/admc/graph"
-	"admc.dev/admc/lang"
 )
 
-// attempted is a request of a trial. Its id tells its arrivals apart.
+// attempted is a request of a trial (tcp: a connection). Its id tells its arrivals
+// apart.
 type attempted struct {
-	id      string
-	method  string // "": GET
-	path    string
-	headers []string // names and values
-	body    int      // its length
+	ID      string   `json:"id"`
+	From    string   `json:"from,omitempty"`   // the calling service; "": client
+	Method  string   `json:"method,omitempty"` // "": GET
+	Path    string   `json:"path,omitempty"`
+	Headers []string `json:"headers,omitempty"` // names and values
+	Body    int      `json:"body,omitempty"`    // its length
+	// Held: it is at work until the next one has its answer.
+	Held bool `json:"held,omitempty"`
+	// Idle milliseconds pass before anything is said on a connection.
+	Idle int `json:"idle,omitempty"`
 }
 
 func (r attempted) String() string {
-	return fmt.Sprintf("%s %s %s %q, %d bytes", r.id, r.method, r.path, r.headers, r.body)
+	return fmt.Sprintf("%s from %s: %s %s %q, %d bytes, held: %t", r.ID, cmp.Or(r.From, "client"), r.Method, r.Path, r.Headers, r.Body, r.Held)
 }
 
 // A witness is the receiver on one port. It answers a request's n-th arrival with
 // the n-th status of x-fail, after x-slow milliseconds, and notes what arrived.
 type witness struct {
-	mu      sync.Mutex
-	arrived map[string][]arrival
+	mu       sync.Mutex
+	arrived  map[string][]arrival
+	waiting  map[string]chan bool // closed when a held request is here
+	released map[string]chan bool // closed when it may go on
+	greeted  atomic.Int64         // connections of a byte stream
+	ended    map[string]chan bool // closed when one has ended
 }
 
 type arrival struct {
@@ -51,15 +62,57 @@ type arrival struct {
 
 // unseen headers of a request say nothing: they hang on the connection. The last two
 // are those that a proxy adds to a copy.
-var unseen = []string{"X-Request-Id", "Traceparent", "Content-Length", "Transfer-Encoding", "X-Envoy-Internal", "X-Forwarded-For"}
+var unseen = []string{"X-Request-Id", "Traceparent", "Tracestate", "Content-Length", "Transfer-Encoding", "X-Envoy-Internal", "X-Forwarded-For"}
 
-func bearWitness(t testing.TB, n *namespace, port int, plane graph.Plane) *witness {
-	w := &witness{arrived: map[string][]arrival{}}
+func bearWitness(t testing.TB, n *namespace, port int, proto graph.Protocol) *witness {
+	w := &witness{arrived: map[string][]arrival{}, waiting: map[string]chan bool{}, released: map[string]chan bool{}, ended: map[string]chan bool{}}
 	l := n.listen(t, fmt.Sprintf("0.0.0.0:%d", port))
-	srv := &http.Server{Handler: w}
-	go srv.Serve(l)
-	t.Cleanup(func() { srv.Close() })
+	switch proto.Plane() {
+	case graph.HTTP:
+		srv := &http.Server{Handler: w}
+		go srv.Serve(l)
+		t.Cleanup(func() { srv.Close() })
+	case graph.GRPC:
+		srv := grpc.NewServer(grpc.UnknownServiceHandler(w.serveRPC))
+		go srv.Serve(l)
+		t.Cleanup(srv.Stop)
+	default:
+		go w.serveStreams(l, speaksFirst(proto))
+	}
 	return w
+}
+
+// hold makes a request wait at the receiver until release; the channel tells when it
+// is there.
+func (w *witness) hold(id string) (here <-chan bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting[id], w.released[id] = make(chan bool), make(chan bool)
+	return w.waiting[id]
+}
+
+func (w *witness) release(id string) { close(w.released[id]) }
+
+// note is an arrival of a request: its number among the arrivals of the same kind.
+// It returns when the request may go on.
+func (w *witness) note(id string, a arrival) (n int) {
+	w.mu.Lock()
+	w.arrived[id] = append(w.arrived[id], a)
+	for _, b := range w.arrived[id] {
+		if a.copied == b.copied {
+			n++
+		}
+	}
+	here, released := w.waiting[id], w.released[id]
+	w.mu.Unlock()
+	if here != nil && n == 1 && !a.copied {
+		close(here)
+		select {
+		case <-released:
+		case <-time.After(20 * time.Second):
+		}
+	}
+	return n
 }
 
 const receiverBody = "an answer of the receiver, which is long enough to be made smaller"
@@ -78,18 +131,9 @@ func (w *witness) ServeHTTP(res http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("traceparent") != "" {
 		told += " traced"
 	}
-	id := r.Header.Get("x-request-id")
-	w.mu.Lock()
 	pod := localVersion(r.Context().Value(http.LocalAddrContextKey).(net.Addr))
-	w.arrived[id] = append(w.arrived[id], arrival{pod, told, r.Header.Get("x-forwarded-for") != ""})
-	n := 0
-	for _, a := range w.arrived[id] {
-		if a.copied == (r.Header.Get("x-forwarded-for") != "") { // which copies have
-			n++
-		}
-	}
-	w.mu.Unlock()
-	status, delay := answering(r.Header.Get("x-fail"), r.Header.Get("x-slow"), n)
+	n := w.note(r.Header.Get("x-request-id"), arrival{pod, told, r.Header.Get("x-forwarded-for") != ""}) // which copies have
+	status, delay := answering(r.Header.Get("x-fail"), r.Header.Get("x-slow"), n, 200)
 	time.Sleep(delay)
 	for name, value := range receiverHeaders {
 		res.Header().Set(name, value)
@@ -101,8 +145,8 @@ func (w *witness) ServeHTTP(res http.ResponseWriter, r *http.Request) {
 var receiverHeaders = map[string]string{"content-type": "text/plain", "etag": `"1"`, "x-back": "app", "x-powered-by": "go"}
 
 // answering is what the n-th arrival of a request gets.
-func answering(fail, slow string, n int) (status int, delay time.Duration) {
-	status = 200
+func answering(fail, slow string, n, well int) (status int, delay time.Duration) {
+	status = well
 	if list := strings.Split(fail, "."); n <= len(list) {
 		if code, err := strconv.Atoi(list[n-1]); err == nil {
 			status = code
@@ -127,55 +171,86 @@ func (w *witness) told(id string, anyPod bool) string {
 	return strings.Join(out, "")
 }
 
-// ask sends the requests of a trial to a cell, one after the other.
-func (x *trial) ask(n *namespace, c *cell) []string {
-	tr := &http.Transport{
-		DialContext:        func(ctx context.Context, _, addr string) (net.Conn, error) { return n.dial(ctx, addr) },
-		DisableCompression: true,
+// ask sends the requests of a trial to a cell, one after the other; those that are
+// held overlap with the ones after them.
+func (c *cell) ask(s *scene, x *trial) {
+	send := map[string]func(attempted) string{}
+	to := fmt.Sprintf("%s:%d", serverIP, c.port)
+	for _, from := range x.callers() {
+		var done func()
+		switch x.proto.Plane() {
+		case graph.HTTP:
+			send[from], done = sendHTTP(s.dial(from), to)
+		case graph.GRPC:
+			send[from], done = sendRPC(s.dial(from), to)
+		default:
+			send[from], done = c.app.sendStream(s.dial(from), to, x)
+		}
+		defer done()
 	}
-	defer tr.CloseIdleConnections()
-	var out []string
-	for _, r := range x.requests {
-		out = append(out, r.outcome(tr, fmt.Sprintf("http://%s:%d", serverIP, c.port)))
+	c.got = make([]outcome, len(x.requests))
+	for i := 0; i < len(x.requests); i++ {
+		var wait sync.WaitGroup
+		begin := func(i int) <-chan bool {
+			r, answered := x.requests[i], make(chan bool)
+			wait.Go(func() {
+				c.got[i].answer = send[cmp.Or(r.From, "client")](r)
+				close(answered)
+			})
+			return answered
+		}
+		var held []string
+		for ; x.requests[i].Held && i+1 < len(x.requests); i++ {
+			held = append(held, x.requests[i].ID)
+			here := c.app.hold(x.requests[i].ID)
+			select {
+			case <-begin(i):
+			case <-here:
+			}
+		}
+		<-begin(i)
+		for _, id := range held {
+			c.app.release(id)
+		}
+		wait.Wait()
 	}
-	return out
 }
 
 // backHeaders are those of an answer that policies touch.
 var backHeaders = []string{"access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods", "access-control-allow-origin",
 	"access-control-max-age", "content-encoding", "etag", "location", "vary", "x-back", "x-powered-by"}
 
-// outcome is what came back of a request: status, whose body it is, and headers.
-func (r attempted) outcome(tr *http.Transport, to string) string {
-	method := r.method
-	if method == "" {
-		method = "GET"
-	}
-	req, err := http.NewRequest(method, to+r.path, strings.NewReader(strings.Repeat("x", r.body)))
-	if err != nil {
-		return err.Error()
-	}
-	req.Host = "shop.test"
-	req.Header.Set("x-request-id", r.id)
-	req.Header.Set("user-agent", "test")
-	for i := 0; i < len(r.headers); i += 2 {
-		req.Header.Add(r.headers[i], r.headers[i+1])
-	}
-	res, err := (&http.Client{Transport: tr, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
-	if err != nil {
-		return err.Error()
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return fmt.Sprintf("%d, then %v", res.StatusCode, err)
-	}
-	if res.Header.Get("content-encoding") == "gzip" {
-		if z, err := gzip.NewReader(bytes.NewReader(body)); err == nil {
-			body, _ = io.ReadAll(z)
+// sendHTTP gives what came back of a request: status, whose body it is, and headers.
+func sendHTTP(from dialer, to string) (send func(attempted) string, done func()) {
+	tr := &http.Transport{DialContext: from.dial, DisableCompression: true}
+	client := &http.Client{Transport: tr, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return func(r attempted) string {
+		req, err := http.NewRequest(cmp.Or(r.Method, "GET"), "http://"+to+r.Path, strings.NewReader(strings.Repeat("x", r.Body)))
+		if err != nil {
+			return err.Error()
 		}
-	}
-	return came(res.StatusCode, string(body), func(name string) string { return strings.Join(res.Header.Values(name), ",") })
+		req.Host = "shop.test"
+		req.Header.Set("x-request-id", r.ID)
+		req.Header.Set("user-agent", "test")
+		for i := 0; i < len(r.Headers); i += 2 {
+			req.Header.Add(r.Headers[i], r.Headers[i+1])
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			return err.Error()
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			return fmt.Sprintf("%d, then %v", res.StatusCode, err)
+		}
+		if res.Header.Get("content-encoding") == "gzip" {
+			if z, err := gzip.NewReader(bytes.NewReader(body)); err == nil {
+				body, _ = io.ReadAll(z)
+			}
+		}
+		return came(res.StatusCode, string(body), func(name string) string { return strings.Join(res.Header.Values(name), ",") })
+	}, tr.CloseIdleConnections
 }
 
 func came(status int, body string, header func(string) string) string {
@@ -194,74 +269,6 @@ func came(status int, body string, header func(string) string) string {
 	return out
 }
 
-// ownWords are what Envoy says where an action gives its answer no body.
-var ownWords = regexp.MustCompile(`^(\d+) "(Jwt is missing|fault filter abort|Payload Too Large|content length too large|request payload too large|no healthy upstream|upstream request timeout|stream timeout|local_rate_limited|overload)"`)
-
-// foreseeable is the part of an outcome that the interpreter knows.
-func foreseeable(got string) string { return ownWords.ReplaceAllString(got, `$1 ""`) }
-
-// foresee asks the interpreter.
-func (x *trial) foresee(t *testing.T) {
-	if x.unforeseen || len(x.cells) == 0 {
-		return
-	}
-	c := x.cells[0]
-	in, now, noted := lang.NewInterp(c.program), time.Duration(0), map[string]int{}
-	for _, r := range x.requests {
-		headers := lang.Headers{"x-request-id": {r.id}, "user-agent": {"test"}}
-		for i := 0; i < len(r.headers); i += 2 {
-			headers[r.headers[i]] = append(headers[r.headers[i]], r.headers[i+1])
-		}
-		if r.body > 0 {
-			headers["content-length"] = []string{fmt.Sprint(r.body)}
-		}
-		method := r.method
-		if method == "" {
-			method = "GET"
-		}
-		var all []string
-		receiver := func(a lang.Arrival) lang.Answer {
-			pod := a.Version
-			if pod == "" {
-				pod = "-"
-			}
-			if x.anyPod {
-				pod = "?"
-			}
-			told := fmt.Sprintf(" -> %s %s %s%s", pod, method, a.Host, a.Path)
-			names := slices.Sorted(maps.Keys(a.Headers))
-			for _, name := range names {
-				if !slices.Contains(unseen, http.CanonicalHeaderKey(name)) {
-					told += fmt.Sprintf(" %s=%q", name, a.Headers.Get(name))
-				}
-			}
-			if r.body > 0 {
-				told += fmt.Sprintf(" body=%d", r.body)
-			}
-			all = append(all, told)
-			status, delay := answering(a.Headers.Get("x-fail"), a.Headers.Get("x-slow"), len(all))
-			back := lang.Headers{}
-			for name, value := range receiverHeaders {
-				back[name] = []string{value}
-			}
-			return lang.Answer{Status: status, Headers: back, Body: receiverBody, Delay: delay}
-		}
-		res := in.Run(&lang.Request{Call: c.graph.Calls[0], Method: method, Path: r.path, Host: "shop.test", Headers: headers, Receiver: receiver, At: now})[0]
-		now += res.Took + time.Millisecond
-		for _, s := range res.Steps {
-			switch s.Action.Name() {
-			case "access_log":
-				noted[s.Policy+" logged"]++
-			case "metric":
-				noted[strings.ReplaceAll(s.Action.Args["name"].Str, fmt.Sprint(c.port), "PORT")+" counted"]++
-			}
-		}
-		slices.Sort(all)
-		x.foreseen = append(x.foreseen, came(res.Status, res.Body, res.Headers.Get)+strings.Join(all, ""))
-	}
-	x.foreseen = append(x.foreseen, numbers(noted))
-}
-
 // tally sums up what was logged and counted.
 func tally(watched string) string {
 	noted := map[string]int{}
@@ -271,6 +278,8 @@ func tally(watched string) string {
 		} else if name, rest, counted := strings.Cut(strings.TrimPrefix(what, "envoy_admc_"), "{"); counted {
 			n, _ := strconv.Atoi(rest[strings.LastIndexByte(rest, ' ')+1:])
 			noted[name+" counted"] += n
+		} else if n, connections := strings.CutSuffix(what, " connections"); connections {
+			noted["connections"], _ = strconv.Atoi(n)
 		}
 	}
 	return numbers(noted)

@@ -3,8 +3,12 @@
 package envoy
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,51 +25,73 @@ import (
 
 // Placement invariance: wherever the obligations of a program may be placed, the
 // same requests have the same outcomes, and those are what the interpreter says.
-// Each placement of a program has a port of one receiver, so that two proxies hold
-// hundreds of them, with files emitted from the program's text by the real checker.
+// Each placement of a program has a port of one receiver, so that two or three
+// proxies hold hundreds of them, with files emitted from the program's text by the
+// real checker.
 
-// A trial is a program on one call, with the requests that it is tried with.
+// A trial is a program on the calls of one port, with the requests that it is
+// tried with.
 type trial struct {
-	text     string // PORT is the port
+	name     string // of a generated one
+	text     string // PORT is the port, SDS the socket
+	socket   string // that certificates come from
 	proto    graph.Protocol
+	identity string // "": only client calls; else client and other do, and the receiver tells them apart by this
 	requests []attempted
-	// unforeseen: the interpreter doesn't know what hangs on the network or on
-	// chance, so that only the placements are held to each other.
-	unforeseen bool
-	anyPod     bool // which pod is reached is chance
-	cells      []*cell
-	foreseen   []string // nil: unforeseen
+	anyPod   bool // which pod is reached is chance
+	cells    []*cell
+	foreseen []prophecy // by request
+	tally    prophecy   // of what is logged and counted
 }
 
 // A cell is one placement of a trial, on a port of its own.
 type cell struct {
 	port     int
-	where    string // such as "p_a=ingress p_b=egress"
+	where    string // such as "p_a at ingress, p_b at egress"
 	assigned []solver.Assigned
 	program  *ir.Program
 	graph    *graph.Graph
 	app      *witness
-	got      []string
+	got      []outcome // by request
+	tally    string    // what was logged and counted
 }
+
+// An outcome is what the caller got and what came to the receiver.
+type outcome struct{ answer, arrivals string }
+
+// addressesOf the services' pods, as their receiver sees them.
+var addressesOf = map[string]string{"client": "10.77.0.0/24", "other": otherPodIP + "/32"}
 
 // checked is the program of a trial on a port.
 func (x *trial) checked(port int) (*graph.Graph, *ir.Program, *diag.Bag) {
 	bag := &diag.Bag{}
-	g := graph.Load(diag.NewSource("graph.yaml", fmt.Appendf(nil, `
-apiVersion: admc.dev/v1alpha1
-kind: ServiceGraph
-metadata: {name: pair, namespace: test}
-services:
-  client: {}
-  server: {ports: [{port: %d, protocol: %s}], versions: [v1, v2]}
-calls:
-  - {from: client, to: server}
-`, port, x.proto)), bag)
-	f := syntax.Parse(diag.NewSource("pair.adm", []byte(strings.ReplaceAll(x.text, "PORT", fmt.Sprint(port)))), bag)
+	var text strings.Builder
+	text.WriteString("apiVersion: admc.dev/v1alpha1\nkind: ServiceGraph\nmetadata: {name: pair, namespace: test}\n")
+	if x.identity != "" {
+		fmt.Fprintf(&text, "identity: %s\n", x.identity)
+	}
+	fmt.Fprintf(&text, "services:\n  server: {ports: [{port: %d, protocol: %s}], versions: [v1, v2]}\n", port, x.proto)
+	for _, name := range x.callers() {
+		fmt.Fprintf(&text, "  %s: {addresses: [%s]}\n", name, addressesOf[name])
+	}
+	text.WriteString("calls:\n")
+	for _, name := range x.callers() {
+		fmt.Fprintf(&text, "  - {from: %s, to: server}\n", name)
+	}
+	g := graph.Load(diag.NewSource("graph.yaml", []byte(text.String())), bag)
+	program := strings.NewReplacer("PORT", fmt.Sprint(port), "SDS", cmp.Or(x.socket, "/run/sds.sock")).Replace(x.text)
+	f := syntax.Parse(diag.NewSource("pair.adm", []byte(program)), bag)
 	if bag.HasErrors() {
 		return nil, nil, bag
 	}
 	return g, lang.Check([]*syntax.File{f}, g, bag), bag
+}
+
+func (x *trial) callers() []string {
+	if x.identity == "" {
+		return []string{"client"}
+	}
+	return []string{"client", "other"}
 }
 
 // placements gives every assignment of sides that the program's rows allow.
@@ -126,48 +152,119 @@ func (x *trial) spread(port, most int) int {
 	return port
 }
 
-// layout lays the cells of all trials out on one ADM at either end.
-func (p *program) cells(trials []*trial) *layout.Layout {
+func (c *cell) layout() *layout.Layout {
+	var adms []string
+	for _, name := range []string{"client", "other", "server"} {
+		if c.graph.Service(name) != nil {
+			adms = append(adms, name)
+		}
+	}
+	return layout.New(c.graph, c.program, &solver.Placement{ADMs: adms, Assigned: c.assigned}, "")
+}
+
+// refusals are what the backend says against a cell.
+func (c *cell) refusals() []string {
+	var bag diag.Bag
+	for _, a := range c.layout().ADMs {
+		newADM(a, &bag).bootstrap()
+	}
+	var out []string
+	for _, d := range bag.All() {
+		out = append(out, d.Message)
+	}
+	return out
+}
+
+// together lays the cells of all trials out on one ADM for each service.
+func together(trials []*trial) *layout.Layout {
+	adms := map[string]*layout.ADM{}
 	for _, x := range trials {
 		for _, c := range x.cells {
-			l := layout.New(c.graph, c.program, &solver.Placement{ADMs: []string{"client", "server"}, Assigned: c.assigned}, "")
-			for i, adm := range []*layout.ADM{p.client, p.server} {
-				for _, listener := range l.ADMs[i].Listeners {
-					listener.Port = layout.FirstPort + len(adm.Listeners)
-					adm.Listeners = append(adm.Listeners, listener)
+			for _, a := range c.layout().ADMs {
+				all := adms[a.Service.Name]
+				if all == nil {
+					all = &layout.ADM{Service: a.Service, Dir: a.Dir, ReadyPort: layout.ReadyPort}
+					adms[a.Service.Name] = all
+				}
+				for _, listener := range a.Listeners {
+					listener.Port = layout.FirstPort + len(all.Listeners)
+					all.Listeners = append(all.Listeners, listener)
 				}
 			}
 		}
 	}
-	return p.layout()
+	l := &layout.Layout{Header: "Generated by admc from shop.adm; do not edit"}
+	for _, name := range slices.Sorted(maps.Keys(adms)) {
+		if len(adms[name].Listeners) > 0 {
+			l.ADMs = append(l.ADMs, adms[name])
+		}
+	}
+	return l
 }
+
+// A scene is the pods that trials run in, by their services' names, and what their
+// ADMs wrote.
+type scene struct {
+	pods   map[string]*namespace
+	logs   map[string]*output
+	layout *layout.Layout
+}
+
+// dial connects from a service's pod.
+func (s *scene) dial(from string) dialer {
+	if from == "other" {
+		return dialer{s.pods[from], otherPodIP}
+	}
+	return dialer{s.pods["client"], clientIP}
+}
+
+func setScene(t *testing.T, trials []*trial) *scene {
+	client, server := newPair(t)
+	s := &scene{pods: map[string]*namespace{"client": client, "server": server, "other": newNeighbour(t, server)}, logs: map[string]*output{}}
+	for _, n := range s.pods {
+		serveDNS(t, n)
+	}
+	serveGuard(t, server)
+	serveLimits(t, server)
+	s.layout = together(trials)
+	for _, x := range trials {
+		for _, c := range x.cells {
+			c.app = bearWitness(t, server, c.port, x.proto)
+		}
+	}
+	files := emitted(t, s.layout)
+	for _, a := range s.layout.ADMs {
+		data, _ := files.Get(a.Dir + "/" + FileName)
+		begin, name := time.Now(), a.Service.Name
+		s.logs[name] = runADM(t, s.pods[name], a, data)
+		t.Logf("%s: %d listeners in %d bytes, ready after %s", name, len(a.Listeners), len(data), time.Since(begin).Round(time.Millisecond))
+	}
+	return s
+}
+
+// scenes is how many are played at a time: each has two or three proxies that are
+// busy for seconds.
+var scenes = make(chan bool, 2)
 
 // invariant runs trials, each at so many placements at the most, and holds them to
 // each other and to the interpreter.
 func invariant(t *testing.T, trials []*trial, most int) {
-	client, server := newPair(t)
-	serveDNS(t, client)
-	serveDNS(t, server)
-	serveGuard(t, server)
-	prog := newProgram()
+	t.Helper()
+	scenes <- true
+	defer func() { <-scenes }()
+	agent := &sdsAgent{t: t}
+	socket := filepath.Join(t.TempDir(), "sds.sock")
+	agent.listen(socket)
 	port := 20000
 	for _, x := range trials {
+		x.socket = socket
 		port = x.spread(port, most)
+		x.foresee()
 	}
-	l := prog.cells(trials)
-	for _, x := range trials {
-		x.foresee(t)
-		for _, c := range x.cells {
-			c.app = bearWitness(t, server, c.port, x.proto.Plane())
-		}
-	}
-	logs := map[*namespace]*output{}
-	for service, p := range runLayout(t, client, server, prog, l) {
-		logs[map[string]*namespace{"client": client, "server": server}[service]] = p.stdout
-	}
+	s := setScene(t, trials)
 	var all []*cell
 	var wait sync.WaitGroup
-	room := make(chan bool, 8)
+	room := make(chan bool, 16)
 	begin, sent := time.Now(), 0
 	for _, x := range trials {
 		for _, c := range x.cells {
@@ -175,7 +272,7 @@ func invariant(t *testing.T, trials []*trial, most int) {
 			sent += len(x.requests)
 			room <- true
 			wait.Go(func() {
-				c.got = x.ask(client, c)
+				c.ask(s, x)
 				<-room
 			})
 		}
@@ -183,73 +280,87 @@ func invariant(t *testing.T, trials []*trial, most int) {
 	wait.Wait()
 	t.Logf("%d requests to %d placements of %d programs in %s", sent, len(all), len(trials), time.Since(begin).Round(time.Millisecond))
 	time.Sleep(500 * time.Millisecond) // logs are flushed, copies have arrived
-	counted := counters(client, server, l)
+	counted := s.counters()
+	whys := map[string]int{}
 	for _, x := range trials {
 		for _, c := range x.cells {
 			for i, r := range x.requests {
-				c.got[i] += c.app.told(r.id, x.anyPod)
+				c.got[i].arrivals = c.app.told(r.ID, x.anyPod)
 			}
-			c.got = append(c.got, watched(c.port, logs, counted))
+			c.tally = s.watched(c.port, counted)
+			if n := c.app.greeted.Load(); n > 0 {
+				c.tally += fmt.Sprintf("; %d connections", n)
+			}
 		}
-		x.judge(t)
+		if !x.judge(t) && *keep && x.name != "" {
+			if err := x.keep(); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, p := range x.foreseen {
+			if p.why != "" {
+				whys[p.why]++
+			}
+		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(whys)) {
+		t.Logf("of %d requests the interpreter does not tell all: %s", whys[why], why)
 	}
 }
 
 // judge compares the placements of a trial with each other and with what was
-// foreseen.
-func (x *trial) judge(t *testing.T) {
+// foreseen; false where one differs.
+func (x *trial) judge(t *testing.T) bool {
 	for _, c := range x.cells {
-		for i, got := range c.got {
-			what := "what was logged and counted"
-			if i < len(x.requests) {
-				what = x.requests[i].String()
+		first := x.cells[0]
+		for i, r := range x.requests {
+			got, want := c.got[i], x.foreseen[i]
+			if got != first.got[i] {
+				t.Errorf("%s\n%s:\n  %s\n  %+v\n  %s\n  %+v", x.text, r, first.where, first.got[i], c.where, got)
+				return false
 			}
-			if first := x.cells[0]; got != first.got[i] {
-				t.Errorf("%s\n%s:\n  %s\n  %s\n  %s\n  %s", x.text, what, first.where, first.got[i], c.where, got)
-				return
-			}
-			if i < len(x.foreseen) {
-				told := foreseeable(got)
-				if i == len(x.requests) {
-					told = tally(got)
-				}
-				if told != x.foreseen[i] {
-					t.Errorf("%s\n%s\n  %s\n  %s\n  the interpreter says\n  %s", x.text, what, c.where, told, x.foreseen[i])
-					return
-				}
+			if !want.fits(outcome{foreseeable(got.answer), got.arrivals}) {
+				t.Errorf("%s\n%s\n  %s\n  %+v\n  the interpreter says\n  %+v", x.text, r, c.where, got, want.outcome)
+				return false
 			}
 		}
+		if c.tally != first.tally {
+			t.Errorf("%s\nwhat was logged and counted:\n  %s\n  %s\n  %s\n  %s", x.text, first.where, first.tally, c.where, c.tally)
+			return false
+		}
+		if got := tally(c.tally); !x.tally.fits(outcome{answer: got}) {
+			t.Errorf("%s\nwhat was logged and counted:\n  %s\n  %s\n  the interpreter says\n  %s", x.text, c.where, got, x.tally.answer)
+			return false
+		}
 	}
+	return true
 }
 
-// watched is what was logged and counted of a port: log lines without times, and
-// the counters.
-func watched(port int, logs map[*namespace]*output, counted []string) string {
+// watched is what was logged and counted of a port by all ADMs: log lines without
+// times, and the counters.
+func (s *scene) watched(port int, counted map[string]int) string {
 	var out []string
-	for _, o := range logs {
+	for _, o := range s.logs {
 		out = append(out, o.lines(port)...)
 	}
-	for _, line := range counted {
-		if strings.Contains(line, fmt.Sprintf("_%d{", port)) {
-			out = append(out, strings.ReplaceAll(line, fmt.Sprint(port), "PORT"))
+	for name, n := range counted {
+		if strings.Contains(name, fmt.Sprintf("_%d{", port)) {
+			out = append(out, strings.ReplaceAll(fmt.Sprintf("%s %d", name, n), fmt.Sprint(port), "PORT"))
 		}
 	}
 	slices.Sort(out)
 	return strings.Join(out, "; ")
 }
 
-// counters are the metrics of all ADMs.
-func counters(client, server *namespace, l *layout.Layout) []string {
-	var out []string
-	for _, a := range l.ADMs {
-		n := client
-		if a.Service.Name == "server" {
-			n = server
-		}
-		_, body := get(n, fmt.Sprintf("127.0.0.1:%d", a.ReadyPort), layout.MetricsPath)
+// counters are the metrics of all ADMs, with their labels.
+func (s *scene) counters() map[string]int {
+	out := map[string]int{}
+	for _, a := range s.layout.ADMs {
+		_, body := get(s.pods[a.Service.Name], fmt.Sprintf("127.0.0.1:%d", a.ReadyPort), layout.MetricsPath)
 		for _, line := range strings.Split(body, "\n") {
-			if strings.HasPrefix(line, "envoy_admc_") {
-				out = append(out, line)
+			if i := strings.LastIndexByte(line, ' '); i > 0 && strings.HasPrefix(line, "envoy_admc_") {
+				n, _ := strconv.Atoi(line[i+1:])
+				out[line[:i]] += n
 			}
 		}
 	}

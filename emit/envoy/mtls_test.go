@@ -3,6 +3,7 @@
 package envoy
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -34,7 +35,7 @@ func TestSecretsFromSocket(t *testing.T) {
 	serve(t, server, 8080, graph.HTTP)
 	socket := filepath.Join(t.TempDir(), "sds.sock")
 	seal := act("mtls", args{"mode": str("strict"), "trust_domain": str("test"), "certificates": str(""), "sds": str(socket)})
-	agent := &sdsAgent{t: t, account: "server"}
+	agent := &sdsAgent{t: t, domain: "test", account: "server"}
 	agent.listen(socket)
 
 	prog := newProgram()
@@ -63,17 +64,20 @@ func TestSecretsFromSocket(t *testing.T) {
 	}
 }
 
-// An sdsAgent issues certificates for one account to whoever asks.
+// An sdsAgent issues certificates to whoever asks: for one account, or for that
+// which the proxy says it is of.
 type sdsAgent struct {
 	secretv3.UnimplementedSecretDiscoveryServiceServer
 	t       *testing.T
-	account string
-	secrets map[string]*tlsv3.Secret
+	domain  string // "": cluster.local
+	account string // "": the proxy's node
+	key     *ecdsa.PrivateKey
+	ca      []byte
 }
 
 func (a *sdsAgent) listen(socket string) {
 	a.t.Helper()
-	a.issue()
+	a.found()
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		a.t.Fatal(err)
@@ -94,9 +98,13 @@ func (a *sdsAgent) StreamSecrets(stream secretv3.SecretDiscoveryService_StreamSe
 		if req.ResponseNonce != "" {
 			continue
 		}
+		secrets, err := a.issue(cmp.Or(a.account, req.Node.GetId()))
+		if err != nil {
+			return err
+		}
 		out := &discoveryv3.DiscoveryResponse{VersionInfo: "1", Nonce: "1", TypeUrl: req.TypeUrl}
 		for _, name := range req.ResourceNames {
-			packed, err := anypb.New(a.secrets[name])
+			packed, err := anypb.New(secrets[name])
 			if err != nil {
 				return err
 			}
@@ -108,41 +116,50 @@ func (a *sdsAgent) StreamSecrets(stream secretv3.SecretDiscoveryService_StreamSe
 	}
 }
 
-func (a *sdsAgent) issue() {
+// found makes the agent's authority.
+func (a *sdsAgent) found() {
 	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
+	var err error
+	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		a.t.Fatal(err)
 	}
-	template := &x509.Certificate{
+	root := a.authority()
+	if a.ca, err = x509.CreateCertificate(rand.Reader, root, root, a.key.Public(), a.key); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func (a *sdsAgent) authority() *x509.Certificate {
+	return &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
+}
+
+// issue gives an account's secrets by their names.
+func (a *sdsAgent) issue(account string) (map[string]*tlsv3.Secret, error) {
+	root := a.authority()
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotBefore: template.NotBefore, NotAfter: template.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
-		URIs: []*url.URL{{Scheme: "spiffe", Host: "test", Path: "/ns/test/sa/" + a.account}},
+		SerialNumber: big.NewInt(2), NotBefore: root.NotBefore, NotAfter: root.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
+		URIs: []*url.URL{{Scheme: "spiffe", Host: cmp.Or(a.domain, "cluster.local"), Path: "/ns/test/sa/" + account}},
 	}
-	ca, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	cert, err := x509.CreateCertificate(rand.Reader, leaf, root, a.key.Public(), a.key)
 	if err != nil {
-		a.t.Fatal(err)
+		return nil, err
 	}
-	cert, err := x509.CreateCertificate(rand.Reader, leaf, template, key.Public(), key)
+	private, err := x509.MarshalPKCS8PrivateKey(a.key)
 	if err != nil {
-		a.t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
+		return nil, err
 	}
 	in := func(kind string, der []byte) *corev3.DataSource {
 		return inline(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
 	}
-	a.secrets = map[string]*tlsv3.Secret{
+	return map[string]*tlsv3.Secret{
 		"default": {Name: "default", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{
 			CertificateChain: in("CERTIFICATE", cert), PrivateKey: in("PRIVATE KEY", private),
 		}}},
 		"ROOTCA": {Name: "ROOTCA", Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{
-			TrustedCa: in("CERTIFICATE", ca),
+			TrustedCa: in("CERTIFICATE", a.ca),
 		}}},
-	}
+	}, nil
 }

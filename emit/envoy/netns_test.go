@@ -29,14 +29,15 @@ import (
 // brought to an ADM by iptables, so that the emitted file runs unmodified; the
 // ADM's own connections are told apart by its group.
 const (
-	clientIP  = "10.77.0.1"
-	otherIP   = "10.77.0.3" // the client's too
-	serverIP  = "10.77.0.2"
-	v1IP      = "10.77.0.11"
-	v2IP      = "10.77.0.12"
-	p4IP      = "10.77.0.13" // a pod of no version
-	admGroup  = "1337"
-	readyWait = 20 * time.Second
+	clientIP   = "10.77.0.1"
+	otherIP    = "10.77.0.3" // the client's too
+	serverIP   = "10.77.0.2"
+	v1IP       = "10.77.0.11"
+	v2IP       = "10.77.0.12"
+	p4IP       = "10.77.0.13" // a pod of no version
+	otherPodIP = "10.78.0.1"  // of another caller, on a wire of its own
+	admGroup   = "1337"
+	readyWait  = 20 * time.Second
 )
 
 // manyIPs are more of the client's, for what hangs on the caller's address.
@@ -86,6 +87,19 @@ func newPair(t testing.TB) (client, server *namespace) {
 	return client, server
 }
 
+// newNeighbour gives another caller of a server.
+func newNeighbour(t testing.TB, server *namespace) *namespace {
+	n := newNamespace(t, "o")
+	run(t, "", "ip", "link", "add", "eth0", "netns", n.name, "type", "veth", "peer", "name", "eth1", "netns", server.name)
+	run(t, "", "ip", "-n", n.name, "addr", "add", otherPodIP+"/24", "dev", "eth0")
+	run(t, "", "ip", "-n", server.name, "addr", "add", "10.78.0.2/24", "dev", "eth1")
+	run(t, "", "ip", "-n", n.name, "link", "set", "eth0", "up")
+	run(t, "", "ip", "-n", server.name, "link", "set", "eth1", "up")
+	run(t, "", "ip", "-n", n.name, "route", "add", "default", "via", "10.78.0.2")
+	run(t, "", "ip", "netns", "exec", n.name, "sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1")
+	return n
+}
+
 // do runs f on a thread that is in the namespace.
 func (n *namespace) do(f func() error) error {
 	runtime.LockOSThread()
@@ -109,6 +123,16 @@ func (n *namespace) do(f func() error) error {
 
 func (n *namespace) dial(ctx context.Context, address string) (net.Conn, error) {
 	return n.dialFrom(ctx, clientIP, address)
+}
+
+// A dialer connects from one address of a pod.
+type dialer struct {
+	n    *namespace
+	from string
+}
+
+func (d dialer) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	return d.n.dialFrom(ctx, d.from, address)
 }
 
 // dialFrom connects from one of the client's addresses.

@@ -179,7 +179,7 @@ func emitted(t testing.TB, l *layout.Layout) *emit.Files {
 	for _, d := range bag.All() {
 		t.Errorf("%s: %s", d.Code, d.Message)
 	}
-	if t.Failed() {
+	if bag.HasErrors() {
 		t.FailNow()
 	}
 	return &files
