@@ -222,10 +222,14 @@ func rank(policies []*policy) {
 			}
 		}
 	}
+	var first []*queue // before admitting one, which may free others
 	for _, p := range policies {
 		if queues[p].blocks == 0 {
-			admit(queues[p])
+			first = append(first, queues[p])
 		}
+	}
+	for _, q := range first {
+		admit(q)
 	}
 	for n := 0; len(ready) > 0; n++ {
 		q := ready[0]
