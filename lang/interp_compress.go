@@ -27,7 +27,7 @@ func compresses(a *attempt, c *act) {
 		return
 	}
 	delete(h, "content-length")
-	if tag := h.Get("etag"); strings.HasPrefix(tag, `"`) {
+	if tag := h.Get("etag"); len(tag) > 2 && !strings.EqualFold(tag[:2], "W/") {
 		h["etag"] = []string{"W/" + tag}
 	}
 	a.sets(c, "content-encoding", coding)

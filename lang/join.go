@@ -143,7 +143,9 @@ func (j *joiner) port(group []*obligation) {
 				if s.turned {
 					x, y = y, x
 				}
-				x.ir.Front = append(x.ir.Front, y.policy.ir)
+				if y.holds() {
+					x.ir.Front = append(x.ir.Front, y.policy.ir)
+				}
 			}
 		}
 	}

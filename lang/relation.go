@@ -155,6 +155,12 @@ func (r *relation) watch(p, q effect, of forbid) {
 	r.forbid = append(r.forbid, of)
 }
 
+// holds reports whether a wrapper of the obligation makes or bounds attempts, so that
+// something else can stand before them; one that only watches has none.
+func (o *obligation) holds() bool {
+	return slices.ContainsFunc(o.acts, func(t *typedCall) bool { return t.act.decl.Wraps && !effect{t, o}.watches() })
+}
+
 func (e effect) watches() bool { return e.act.decl.Wraps && touches("response", e.reads) }
 
 // answersError: what it ends a request with may be a 5xx, as far as its arguments

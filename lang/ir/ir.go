@@ -307,7 +307,7 @@ type Obligation struct {
 	// LeftOut are the calls into the port that are not of the obligation; set
 	// where Both is.
 	LeftOut []*graph.Call
-	// Front are the policies with a wrapper (timeout, retry, …) before which this
+	// Front are the policies with a wrapper that makes or bounds attempts before which this
 	// one stands by hand, where both can act on one request: it acts once for the
 	// request and not for each attempt, on the wrapper's own proxy, before all that
 	// the wrapper holds.
