@@ -225,6 +225,11 @@ func (c *interpreted) divide() {
 // reads.
 func (a *act) changes(reads []string) bool {
 	writes := append(putIn(a.Decl.Writes, a.Args), a.Decl.Provides...)
+	if a.Name() == "rewrite" { // what it is not told to change it leaves alone
+		writes = slices.DeleteFunc(writes, func(w string) bool {
+			return w == "request.path" && a.Args["prefix"].Str == "" || w == "request.host" && a.Args["host"].Str == ""
+		})
+	}
 	for _, w := range writes {
 		for _, r := range reads {
 			if r = canonical(r); covers(w, r) || covers(r, w) {

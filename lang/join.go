@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/ir"
 )
 
@@ -143,7 +144,7 @@ func (j *joiner) port(group []*obligation) {
 				if s.turned {
 					x, y = y, x
 				}
-				if y.holds() {
+				if y.holds() && y.ir.Protocol.Plane() != graph.TCP {
 					x.ir.Front = append(x.ir.Front, y.policy.ir)
 				}
 			}

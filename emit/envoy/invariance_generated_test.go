@@ -74,7 +74,7 @@ var drawnActions = []drawn{
 	{`ext_authz(address: "guard.test:19998", timeout: 5s)`, ""},
 	{`trace("collector.test:19995")`, ""},
 	{`hedge(after: 8s)`, ""},
-	{`outlier_detection(errors: 3, eject: 1m)`, ""},
+	{`outlier_detection(errors: 50, eject: 1m)`, ""}, // while all pods are out the receiver's side is not asked
 	{`idle_timeout(9s)`, ""},
 	{`mtls(sds: "SDS")`, ""},
 }
@@ -104,7 +104,7 @@ var drawnConnections = []drawn{
 	{`idle_timeout(1h)`, ""},
 	{`route(version: "v1")`, ""},
 	{`split({"v2": 100%})`, ""},
-	{`outlier_detection(errors: 3, eject: 1m)`, ""},
+	{`outlier_detection(errors: 50, eject: 1m)`, ""},
 	{`mtls(sds: "SDS")`, ""},
 }
 
