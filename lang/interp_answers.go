@@ -82,6 +82,7 @@ func slows(a *attempt, c *act) {
 // crosses answers preflight requests (Fetch standard, CORS protocol).
 func crosses(a *attempt, c *act) {
 	h := a.msg.headers
+	a.crossed = append(a.crossed, c)
 	if !originAllowed(a, c) || a.msg.method != "OPTIONS" || h.Get("access-control-request-method") == "" {
 		return
 	}
@@ -96,7 +97,7 @@ func crosses(a *attempt, c *act) {
 
 // crossed marks the answers that a page may read, preflights' too.
 func crossed(a *attempt, c *act) {
-	if originAllowed(a, c) {
+	if slices.Contains(a.crossed, c) && originAllowed(a, c) {
 		a.allows(c, "origin", a.msg.headers.Get("origin"))
 		if c.Args["credentials"].Bool {
 			a.allows(c, "credentials", "true")

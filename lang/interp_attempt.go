@@ -22,6 +22,7 @@ type attempt struct {
 	acted   map[*rule]bool
 	list    []*act   // what acts in it, by rank
 	message []func() // what waits for the message after the head (grpc)
+	crossed []*act   // cors that the request met, which alone mark its answer
 }
 
 // attempt makes one. The policies that nothing before them can change are
