@@ -275,8 +275,7 @@ func holdConditions(t *testing.T, conditions []string, requests func(port int, c
 			serve(t, server, x.cells[0].port, graph.HTTP)
 		}
 	}
-	prog := newProgram()
-	runLayout(t, client, server, prog, prog.cells(trials))
+	runLayout(t, map[string]*namespace{"client": client, "server": server}, together(trials))
 	begin, sent, told, wrong := time.Now(), 0, map[string]map[bool]bool{}, map[string]bool{}
 	for number, x := range trials {
 		c, in := x.cells[0], lang.NewInterp(x.cells[0].program)

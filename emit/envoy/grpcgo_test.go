@@ -110,7 +110,7 @@ func TestReadByGRPC(t *testing.T) {
 	client, server := newPair(t)
 	alone := newNamespace(t, "x") // where a gRPC server listens at the address of the listener
 	serveDNS(t, client)
-	list, prog := readings(), newProgram()
+	list := readings()
 	var trials []*trial
 	var apps []*app
 	for i, r := range list {
@@ -121,7 +121,7 @@ func TestReadByGRPC(t *testing.T) {
 		trials = append(trials, x)
 		apps = append(apps, serve(t, server, x.cells[0].port, graph.GRPC))
 	}
-	runLayout(t, client, server, prog, prog.cells(trials))
+	runLayout(t, map[string]*namespace{"client": client, "server": server}, together(trials))
 	for i, r := range list {
 		t.Run(r.name, func(t *testing.T) {
 			c := trials[i].cells[0]
@@ -156,7 +156,7 @@ func TestReadByGRPC(t *testing.T) {
 // file is what is emitted for the reading alone.
 func (r *reading) file(t *testing.T, x *trial) []byte {
 	t.Helper()
-	l := newProgram().cells([]*trial{x})
+	l := together([]*trial{x})
 	data, _ := emitted(t, l).Get(l.ADMs[0].Dir + "/" + FileName)
 	return data
 }

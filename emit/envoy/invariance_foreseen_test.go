@@ -18,16 +18,16 @@ import (
 
 // A prophecy is what the interpreter says of a request's outcome, as far as it does.
 type prophecy struct {
-	outcome
+	upshot
 	// why the interpreter doesn't say it: nothing, or with partly only the arrivals.
 	why    string
 	partly bool
 }
 
-func (p prophecy) fits(got outcome) bool {
+func (p prophecy) fits(got upshot) bool {
 	switch {
 	case p.why == "":
-		return got == p.outcome
+		return got == p.upshot
 	case p.partly:
 		return got.answer == p.answer
 	}
@@ -84,7 +84,7 @@ func (x *trial) foresee() {
 		}
 		x.foreseen = append(x.foreseen, o.ask(x.requests[first:i+1])...)
 	}
-	x.tally = prophecy{outcome: outcome{answer: strings.ReplaceAll(numbers(o.noted), fmt.Sprint(c.port), "PORT")}}
+	x.tally = prophecy{upshot: upshot{answer: strings.ReplaceAll(numbers(o.noted), fmt.Sprint(c.port), "PORT")}}
 	if o.gaps {
 		x.tally.why = "a request before is not known"
 	}
@@ -210,7 +210,7 @@ func (o *oracle) prophesy(r attempted, res *lang.Result, arrivals []foreseenArri
 		}
 	}
 	slices.Sort(all)
-	p := prophecy{outcome: outcome{came(res.Status, res.Body, res.Headers.Get), strings.Join(all, "")}}
+	p := prophecy{upshot: upshot{came(res.Status, res.Body, res.Headers.Get), strings.Join(all, "")}}
 	if o.x.proto.Plane() == graph.TCP {
 		if p.answer = "closed"; res.Reached {
 			o.noted["connections"]++

@@ -188,7 +188,7 @@ func (c *cell) ask(s *scene, x *trial) {
 		}
 		defer done()
 	}
-	c.got = make([]outcome, len(x.requests))
+	c.got = make([]upshot, len(x.requests))
 	for i := 0; i < len(x.requests); i++ {
 		var wait sync.WaitGroup
 		begin := func(i int) <-chan bool {

@@ -52,15 +52,15 @@ type cell struct {
 	program  *ir.Program
 	graph    *graph.Graph
 	app      *witness
-	got      []outcome // by request
-	tally    string    // what was logged and counted
+	got      []upshot // by request
+	tally    string   // what was logged and counted
 }
 
-// An outcome is what the caller got and what came to the receiver.
-type outcome struct{ answer, arrivals string }
+// An upshot is what the caller got and what came to the receiver.
+type upshot struct{ answer, arrivals string }
 
-// addressesOf the services' pods, as their receiver sees them.
-var addressesOf = map[string]string{"client": "10.77.0.0/24", "other": otherPodIP + "/32"}
+// prefixesOf the services' pods, as their receiver sees them.
+var prefixesOf = map[string]string{"client": "10.77.0.0/24", "other": otherPodIP + "/32"}
 
 // checked is the program of a trial on a port.
 func (x *trial) checked(port int) (*graph.Graph, *ir.Program, *diag.Bag) {
@@ -72,7 +72,7 @@ func (x *trial) checked(port int) (*graph.Graph, *ir.Program, *diag.Bag) {
 	}
 	fmt.Fprintf(&text, "services:\n  server: {ports: [{port: %d, protocol: %s}], versions: [v1, v2]}\n", port, x.proto)
 	for _, name := range x.callers() {
-		fmt.Fprintf(&text, "  %s: {addresses: [%s]}\n", name, addressesOf[name])
+		fmt.Fprintf(&text, "  %s: {addresses: [%s]}\n", name, prefixesOf[name])
 	}
 	text.WriteString("calls:\n")
 	for _, name := range x.callers() {
@@ -232,12 +232,8 @@ func setScene(t *testing.T, trials []*trial) *scene {
 			c.app = bearWitness(t, server, c.port, x.proto)
 		}
 	}
-	files := emitted(t, s.layout)
-	for _, a := range s.layout.ADMs {
-		data, _ := files.Get(a.Dir + "/" + FileName)
-		begin, name := time.Now(), a.Service.Name
-		s.logs[name] = runADM(t, s.pods[name], a, data)
-		t.Logf("%s: %d listeners in %d bytes, ready after %s", name, len(a.Listeners), len(data), time.Since(begin).Round(time.Millisecond))
+	for name, p := range runLayout(t, s.pods, s.layout) {
+		s.logs[name] = p.stdout
 	}
 	return s
 }
@@ -319,8 +315,8 @@ func (x *trial) judge(t *testing.T) bool {
 				t.Errorf("%s\n%s:\n  %s\n  %+v\n  %s\n  %+v", x.text, r, first.where, first.got[i], c.where, got)
 				return false
 			}
-			if !want.fits(outcome{foreseeable(got.answer), got.arrivals}) {
-				t.Errorf("%s\n%s\n  %s\n  %+v\n  the interpreter says\n  %+v", x.text, r, c.where, got, want.outcome)
+			if !want.fits(upshot{foreseeable(got.answer), got.arrivals}) {
+				t.Errorf("%s\n%s\n  %s\n  %+v\n  the interpreter says\n  %+v", x.text, r, c.where, got, want.upshot)
 				return false
 			}
 		}
@@ -328,7 +324,7 @@ func (x *trial) judge(t *testing.T) bool {
 			t.Errorf("%s\nwhat was logged and counted:\n  %s\n  %s\n  %s\n  %s", x.text, first.where, first.tally, c.where, c.tally)
 			return false
 		}
-		if got := tally(c.tally); !x.tally.fits(outcome{answer: got}) {
+		if got := tally(c.tally); !x.tally.fits(upshot{answer: got}) {
 			t.Errorf("%s\nwhat was logged and counted:\n  %s\n  %s\n  the interpreter says\n  %s", x.text, c.where, got, x.tally.answer)
 			return false
 		}

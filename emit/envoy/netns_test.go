@@ -244,23 +244,19 @@ func startADM(t testing.TB, n *namespace, a *layout.ADM, file []byte, front ...s
 // runAll starts the ADMs of a program and gives them by their service's name.
 func runAll(t testing.TB, client, server *namespace, prog *program, front ...string) map[string]*proxy {
 	t.Helper()
-	return runLayout(t, client, server, prog, prog.layout(), front...)
+	return runLayout(t, map[string]*namespace{"client": client, "server": server}, prog.layout(), front...)
 }
 
-// runLayout is runAll of a layout of the program's.
-func runLayout(t testing.TB, client, server *namespace, prog *program, l *layout.Layout, front ...string) map[string]*proxy {
+// runLayout starts the ADMs of a layout in their services' pods.
+func runLayout(t testing.TB, pods map[string]*namespace, l *layout.Layout, front ...string) map[string]*proxy {
 	t.Helper()
 	files := emitted(t, l)
 	out := map[string]*proxy{}
 	for _, a := range l.ADMs {
 		data, _ := files.Get(a.Dir + "/" + FileName)
-		n := client
-		if a == prog.server {
-			n = server
-		}
-		begin := time.Now()
-		out[a.Service.Name] = startADM(t, n, a, data, front...)
-		t.Logf("%s: %d listeners in %d bytes, ready after %s", a.Service.Name, len(a.Listeners), len(data), time.Since(begin).Round(time.Millisecond))
+		begin, name := time.Now(), a.Service.Name
+		out[name] = startADM(t, pods[name], a, data, front...)
+		t.Logf("%s: %d listeners in %d bytes, ready after %s", name, len(a.Listeners), len(data), time.Since(begin).Round(time.Millisecond))
 	}
 	return out
 }
