@@ -55,7 +55,7 @@ func (in *Interp) exchange(r *Request, number int) *exchange {
 	x := &exchange{in: in, on: on, req: r, number: number, res: &Result{Hits: map[string]int{}}, at: max(r.At, in.clock)}
 	x.start = x.at
 	x.msg = message{method: r.Method, path: r.Path, host: r.Host, headers: r.Headers.Clone()}
-	taken(x.msg.headers)
+	taken(x.msg.headers, r.Call.Protocol.Plane())
 	in.carry(x.msg.headers, r.Before)
 	if x.msg.host == "" {
 		x.msg.host = r.Call.To.NodeName()

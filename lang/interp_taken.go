@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/ir"
 )
 
@@ -25,7 +26,17 @@ var untaken = regexp.MustCompile(`^(` + ir.ControlHeaders + `|x-envoy-internal|x
 
 // taken makes of a request's headers what the proxy takes of them, before any
 // policy.
-func taken(h Headers) {
+func taken(h Headers, plane graph.Plane) {
+	if crumbs := h["cookie"]; plane == graph.GRPC && len(crumbs) > 1 { // RFC 9113, 8.2.3
+		whole := ""
+		for _, c := range crumbs {
+			if whole != "" {
+				whole += "; "
+			}
+			whole += c
+		}
+		h["cookie"] = []string{whole}
+	}
 	for name, lines := range h {
 		switch {
 		case untaken.MatchString(name):

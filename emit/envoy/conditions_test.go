@@ -3,20 +3,18 @@
 package envoy
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/codes"
 
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang"
@@ -27,11 +25,12 @@ import (
 // by the interpreter, and by the proxy. Here each condition of a corpus is a policy
 // that sets a response header of its own, so that one answer tells of a hundred.
 
-var everything = flag.Bool("everything", false, "send every request to every condition of the corpus")
+var everything = flag.Bool("everything", false, "hold all of the corpus of conditions to every request")
 
 const perPort = 110 // conditions and negations
 
-// onPlane is the corpus of a protocol, in a stable order.
+// onPlane is the corpus of a protocol, in a stable order: all of one read, and of
+// each operator on the others a part.
 func onPlane(t *testing.T, plane graph.Plane) []string {
 	t.Helper()
 	var all []operand
@@ -54,7 +53,12 @@ func onPlane(t *testing.T, plane graph.Plane) []string {
 			if !known {
 				t.Fatalf("no condition here has the operator %s", op)
 			}
-			out = append(out, list...)
+			wide := x.text == `request.headers["x-a"]` || *everything
+			for j, c := range list {
+				if wide || j%4 == 0 {
+					out = append(out, c)
+				}
+			}
 		}
 	}
 	return out
@@ -97,107 +101,87 @@ func claimsPolicy(side, condition string) string {
 	return fmt.Sprintf("%s policy token { on client -> server  when { \"authorization\" in request.headers }  jwt(issuer: \"iss\", jwks: %q, forward: true) }\n", side, testKeys)
 }
 
-// A wire request is written as it stands.
-type wireRequest struct {
-	method, path, host string
-	lines              [][2]string
-}
-
-func (r wireRequest) String() string {
-	return fmt.Sprintf("%s %s %q %q", r.method, r.path, r.host, r.lines)
-}
-
-// text of the request on HTTP/1.
-func (r wireRequest) text() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", r.method, r.path, r.host)
-	for _, l := range r.lines {
-		fmt.Fprintf(&b, "%s: %s\r\n", l[0], l[1])
-	}
-	return b.String() + "\r\n"
-}
-
-// oddValues of headers: what one may hold.
-var oddValues = []string{
-	"", "a", "A", "ab", "b", "a,b", "é", "e\u0301", "日本", "🙂", "\xff", "a\xffa", "\xc3", "\xed\xa0\x80", "\xc0\x80", "%", "%61", "%)%", `"`, `\`, "a\tb", "0", "-1", "true", "/a", strings.Repeat("a", 300),
-}
-
-// wireRequests are requests in which what conditions read is there, absent, empty,
-// there several times, and odd.
-func wireRequests() []wireRequest {
-	base := func(lines ...[2]string) wireRequest { return wireRequest{"GET", "/", "shop", lines} }
-	out := []wireRequest{base()}
-	for i, v := range oddValues {
-		w := oddValues[(i+7)%len(oddValues)]
-		out = append(out,
-			base([2]string{"x-a", v}), base([2]string{"X-B", v}), base([2]string{"x-a", v}, [2]string{"x-b", v}), base([2]string{"x-a", v}, [2]string{"x-b", w}),
-			base([2]string{"x-a", v}, [2]string{"x-b", ""}, [2]string{"x-a", w}),
-			base([2]string{"Answer-X-A", v}), base([2]string{"Answer-X-A", v}, [2]string{"Answer-X-B", w}, [2]string{"Answer-X-A", w}))
-		if i%5 == 0 {
-			out = append(out, base([2]string{"cookie", v}, [2]string{"cookie", w}), base([2]string{"x-request-id", v}), base([2]string{"x-forwarded-proto", v}), base([2]string{"x-forwarded-proto", v}, [2]string{"x-forwarded-proto", w}), base([2]string{"accept", v}))
-		}
-	}
-	for _, name := range []string{"x-request-id", "user-agent", "cookie", "accept", "x-forwarded-proto"} {
-		for _, lines := range [][2]string{{"", "a"}, {"a", ""}, {"", ""}, {"a", "b"}} {
-			out = append(out, base([2]string{name, lines[0]}, [2]string{name, lines[1]}))
-		}
-	}
-	for _, path := range []string{"/a", "/a?", "/a?b", "/a?b?c", "/?", "/%61", "/A", "/a%20b", "/%c3%a9", "//a", "/a/../b", "/a;x", "/a/.", "/a?/../", "/a?%2f", "/status/200", "/status/404", "/status/503", "/a/b/c", "/" + strings.Repeat("a", 4000)} {
-		r := base([2]string{"x-a", "/a"})
-		r.path = path
-		out = append(out, r)
-	}
-	for _, host := range []string{"SHOP", "shop:80", "a.b", "[::1]:80", "shop.", "a_b"} {
-		r := base()
-		r.host = host
-		out = append(out, r)
-	}
-	for _, method := range []string{"POST", "OPTIONS", "DELETE", "get", "A"} {
-		r := base()
-		r.method = method
-		if method == "POST" {
-			r.lines = append(r.lines, [2]string{"content-length", "0"})
-		}
-		out = append(out, r)
-	}
-	for _, claims := range []string{`"sub":"a"`, `"sub":""`, `"sub":"a,b","Level":"é"`, `"sub":3`, `"Level":3.5`, `"Level":null`, `"Level":true`, `"Level":["a"],"https://shop.example/a":"a"`, `"Level":{"a":"b"}`, `"Level":""`, `"level":"a"`, `"sub":"` + "\\u0000" + `"`, `"sub":"🙂%)%"`} {
-		out = append(out, base([2]string{"authorization", signed(`{"iss":"iss",` + claims + `}`)}))
-	}
-	return out
-}
-
-// overWire sends a request on a connection of its own, and gives the names of the
-// policies that marked the answer, or why there are none.
-func (r wireRequest) overWire(n *namespace, address string) (from netip.AddrPort, status int, marks map[string]bool, err error) {
-	c, err := n.dial(context.Background(), address)
-	if err != nil {
-		return from, 0, nil, err
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	from = netip.MustParseAddrPort(c.LocalAddr().(*net.TCPAddr).String())
-	io.WriteString(c, r.text())
-	res, err := http.ReadResponse(bufio.NewReaderSize(c, 1<<16), &http.Request{Method: r.method})
-	if err != nil {
-		return from, 0, nil, err
-	}
-	defer res.Body.Close()
-	marks = map[string]bool{}
-	for name := range res.Header {
-		if strings.HasPrefix(name, "X-C") {
-			marks[strings.ToLower(name[2:])] = true
-		}
-	}
-	return from, res.StatusCode, marks, nil
-}
-
 // TestConditions holds the corpus on http to the interpreter, at both sides.
 func TestConditions(t *testing.T) {
-	nth := 6
+	nth := 4
 	if *everything {
 		nth = 1
 	}
-	holdConditions(t, onPlane(t, graph.HTTP), everyNth(nth))
+	holdConditions(t, "http", onPlane(t, graph.HTTP), everyNth(wireRequests(), nth))
+}
+
+// TestConditionsOnGRPC holds the corpus on grpc to the interpreter.
+func TestConditionsOnGRPC(t *testing.T) {
+	nth := 4
+	if *everything {
+		nth = 1
+	}
+	var requests []wireRequest
+	for _, r := range wireRequests() {
+		if r.method != "GET" || len(r.lines) > 0 && strings.HasPrefix(r.lines[0][0], "Answer-") || strings.HasPrefix(r.path, "/status/") {
+			continue
+		}
+		if slices.Contains(r.lines, [2]string{"cookie", ""}) { // the client here sends no such line
+			continue
+		}
+		r.method = "POST"
+		requests = append(requests, r)
+	}
+	for _, path := range []string{"/a.B/C", "/a.B/", "/a", "/a/b/c", "//a/b", "/shop/a?x=/b", "/GET/http", "/a.B//C", "/http/a,b"} {
+		requests = append(requests, wireRequest{"POST", path, "shop", [][2]string{{"x-a", path}}})
+	}
+	holdConditions(t, "grpc", onPlane(t, graph.GRPC), everyNth(requests, nth))
+}
+
+// TestConditionsOnConnections holds the corpus on byte streams to the interpreter:
+// each condition closes the connections to a port of its own.
+func TestConditionsOnConnections(t *testing.T) {
+	client, server := newPair(t)
+	var trials []*trial
+	var texts []string
+	port := 20000
+	for _, c := range onPlane(t, graph.TCP) {
+		for _, condition := range []string{c, "!(" + c + ")"} {
+			x := &trial{proto: "redis", text: "@ingress policy p { on client -> server  when { " + condition + " }  deny() }"}
+			_, p, bag := x.checked(port)
+			if bag.HasErrors() || len(p.Obligations) == 0 || p.Obligations[0].Edges[0].Cond == nil {
+				continue
+			}
+			port = x.spread(port, 1)
+			trials, texts = append(trials, x), append(texts, condition)
+			serve(t, server, x.cells[0].port, graph.TCP)
+		}
+	}
+	prog := newProgram()
+	l := prog.cells(trials)
+	for _, a := range l.ADMs {
+		if a == prog.server {
+			data, _ := emitted(t, l).Get(a.Dir + "/" + FileName)
+			runADM(t, server, a, data)
+		}
+	}
+	closed := 0
+	for i, x := range trials {
+		c := x.cells[0]
+		to := fmt.Sprintf("%s:%d", serverIP, c.port)
+		conn, err := client.dial(context.Background(), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := netip.MustParseAddrPort(conn.LocalAddr().String())
+		got := greet(conn, nil) == "closed"
+		res := lang.NewInterp(c.program).Run(&lang.Request{Call: c.graph.Calls[0], Source: from, Destination: netip.MustParseAddrPort(to)})[0]
+		if want := !res.Passed(); got != want {
+			t.Errorf("%s from %s to %s: closed is %v, the interpreter %v", texts[i], from, to, got, want)
+		}
+		if got {
+			closed++
+		}
+	}
+	t.Logf("%d of %d conditions close", closed, len(trials))
+	if closed == 0 || closed == len(trials) {
+		t.Error("which tells nothing")
+	}
 }
 
 // TestRandomConditions does so with conditions drawn from the corpus and joined.
@@ -226,12 +210,11 @@ func TestRandomConditions(t *testing.T) {
 			list = append(list, c)
 		}
 	}
-	holdConditions(t, list, everyNth(6))
+	holdConditions(t, "http", list, everyNth(wireRequests(), 6))
 }
 
 // everyNth gives each port another part of the requests.
-func everyNth(n int) func(int, string) []wireRequest {
-	all := wireRequests()
+func everyNth(all []wireRequest, n int) func(int, string) []wireRequest {
 	return func(port int, _ string) []wireRequest {
 		var out []wireRequest
 		for i := port % n; i < len(all); i += n {
@@ -243,7 +226,7 @@ func everyNth(n int) func(int, string) []wireRequest {
 
 // holdConditions puts conditions on ports, and sends each port the requests that
 // are for its number and its conditions.
-func holdConditions(t *testing.T, conditions []string, requests func(port int, conditions string) []wireRequest) {
+func holdConditions(t *testing.T, proto graph.Protocol, conditions []string, requests func(port int, conditions string) []wireRequest) {
 	client, server := newPair(t)
 	serveDNS(t, client)
 	serveDNS(t, server)
@@ -258,13 +241,13 @@ func holdConditions(t *testing.T, conditions []string, requests func(port int, c
 			}
 			conditions = some
 		}
-		list := compiling(t, "http", side, conditions)
+		list := compiling(t, proto, side, conditions)
 		for chunk := range slices.Chunk(list, perPort/2) {
 			var text strings.Builder
 			for i, c := range chunk {
 				text.WriteString(policyOf(fmt.Sprint("c", i), side, c) + policyOf(fmt.Sprint("cn", i), side, "!("+c+")"))
 			}
-			x := &trial{proto: "http", text: text.String() + claimsPolicy(side, strings.Join(chunk, " "))}
+			x := &trial{proto: proto, text: text.String() + claimsPolicy(side, strings.Join(chunk, " "))}
 			port = x.spread(port, 1)
 			if len(x.cells) != 1 {
 				_, _, bag := x.checked(port)
@@ -272,7 +255,7 @@ func holdConditions(t *testing.T, conditions []string, requests func(port int, c
 			}
 			trials = append(trials, x)
 			texts[x] = chunk
-			serve(t, server, x.cells[0].port, graph.HTTP)
+			serve(t, server, x.cells[0].port, proto.Plane())
 		}
 	}
 	runLayout(t, map[string]*namespace{"client": client, "server": server}, together(trials))
@@ -282,12 +265,16 @@ func holdConditions(t *testing.T, conditions []string, requests func(port int, c
 		for _, r := range requests(number, strings.Join(texts[x], "\n")) {
 			sent++
 			before := time.Now()
-			from, status, marks, err := r.overWire(client, fmt.Sprintf("%s:%d", serverIP, c.port))
+			send := r.overWire
+			if proto == "grpc" {
+				send = r.overGRPC
+			}
+			from, status, marks, err := send(client, fmt.Sprintf("%s:%d", serverIP, c.port))
 			if err != nil {
 				t.Fatalf("%s: %v", r, err)
 			}
 			first, after := r.foreseen(in, c, from, before), time.Now()
-			if first.Refused != "" || first.By != "" || status == 400 {
+			if first.Refused != "" || first.By != "" || status == 400 || proto == "grpc" && status != int(codes.Unimplemented) {
 				if status != first.Status {
 					t.Errorf("%s: status %d, the interpreter: %d %s", r, status, first.Status, first.Refused)
 				}
@@ -317,30 +304,6 @@ func holdConditions(t *testing.T, conditions []string, requests func(port int, c
 		}
 	}
 	t.Logf("%d requests in %s; of %d conditions %d come out both ways", sent, time.Since(begin).Round(time.Millisecond), len(told), both)
-}
-
-// foreseen is what becomes of the request by the interpreter.
-func (r wireRequest) foreseen(in *lang.Interp, c *cell, from netip.AddrPort, at time.Time) *lang.Result {
-	headers := lang.Headers{}
-	back := lang.Headers{"content-type": {"text/plain; charset=utf-8"}}
-	for _, l := range r.lines {
-		name := strings.ToLower(l[0])
-		headers[name] = append(headers[name], l[1])
-		if asked, ok := strings.CutPrefix(name, "answer-"); ok {
-			back[asked] = append(back[asked], l[1])
-		}
-	}
-	receiver := func(a lang.Arrival) lang.Answer {
-		status := 200
-		if n, ok := strings.CutPrefix(a.Path, "/status/"); ok {
-			fmt.Sscan(n, &status)
-		}
-		return lang.Answer{Status: status, Headers: back}
-	}
-	return in.Run(&lang.Request{
-		Call: c.graph.Calls[0], Method: r.method, Path: r.path, Host: r.host, Headers: headers, Receiver: receiver, At: at.Sub(lang.Epoch),
-		Source: from, Destination: netip.MustParseAddrPort(fmt.Sprintf("%s:%d", serverIP, c.port)),
-	})[0]
 }
 
 // TestFoldedConditions: what the compiler makes of an operator on constants is what
@@ -402,7 +365,7 @@ func TestJoinedHeaders(t *testing.T) {
 			requests[name] = append(requests[name], wireRequest{"GET", "/", "shop", [][2]string{{name, one}}})
 		}
 	}
-	holdConditions(t, conditions, func(_ int, conditions string) []wireRequest {
+	holdConditions(t, "http", conditions, func(_ int, conditions string) []wireRequest {
 		var out []wireRequest
 		for _, name := range slices.Sorted(maps.Keys(requests)) {
 			if strings.Contains(conditions, fmt.Sprintf("%q", name)) {
