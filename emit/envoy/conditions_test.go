@@ -152,14 +152,7 @@ func TestConditionsOnConnections(t *testing.T) {
 			serve(t, server, x.cells[0].port, graph.TCP)
 		}
 	}
-	prog := newProgram()
-	l := prog.cells(trials)
-	for _, a := range l.ADMs {
-		if a == prog.server {
-			data, _ := emitted(t, l).Get(a.Dir + "/" + FileName)
-			runADM(t, server, a, data)
-		}
-	}
+	runLayout(t, map[string]*namespace{"server": server}, together(trials))
 	closed := 0
 	for i, x := range trials {
 		c := x.cells[0]

@@ -30,7 +30,6 @@ var unreadable = []struct{ call, against string }{
 	{`rate_limit(rate: 1/h, burst: 1)`, "LocalRateLimit"},
 	{`concurrency_limit(1)`, "AdaptiveConcurrency"},
 	{`bandwidth_limit(1KiB)`, "BandwidthLimit"},
-	{`max_body(1B)`, "BodySizeLimit"},
 	{`set_header("x-a", "1")`, "HeaderMutation"},
 	{`append_header("x-a", "1")`, "HeaderMutation"},
 	{`remove_header("x-a")`, "HeaderMutation"},
@@ -49,6 +48,11 @@ var unreadable = []struct{ call, against string }{
 	{`sample 50%  route(version: "v2")`, "ExtensionWithMatcher"},
 }
 
+// unreadableAtServer are those that only the receiver's side does.
+var unreadableAtServer = []struct{ call, against string }{
+	{`max_body(1B)`, "BodySizeLimit"},
+}
+
 // httpOnly are the actions that the checker refuses on grpc.
 var httpOnly = []string{`cors(["https://a.test"])`, `rewrite(prefix: "/a/", with: "/b/")`, `redirect(path: "/a")`, `respond()`, `compress()`}
 
@@ -59,7 +63,7 @@ func TestEveryActionIsReadOrNot(t *testing.T) {
 	for _, r := range readings() {
 		all.WriteString(" " + r.text)
 	}
-	for _, u := range unreadable {
+	for _, u := range slices.Concat(unreadable, unreadableAtServer) {
 		all.WriteString(" " + u.call)
 	}
 	for _, call := range httpOnly {
@@ -117,6 +121,18 @@ func TestUnreadByGRPC(t *testing.T) {
 				t.Errorf("%v, %d reached", err, reached)
 			case u.against != "" && (status.Code(err) != codes.Unavailable || reached != 0 || !strings.Contains(err.Error(), u.against)):
 				t.Errorf("%v, %d reached", err, reached)
+			}
+		})
+	}
+	for _, u := range unreadableAtServer {
+		t.Run(u.call, func(t *testing.T) {
+			r := reading{text: u.call, side: ir.Ingress}
+			x := r.trial()
+			if x.spread(port, 1); len(x.cells) != 1 {
+				t.Fatalf("%s: %d placements", x.text, len(x.cells))
+			}
+			if got := r.atServer(t, newNamespace(t, "x"), string(r.file(t, x)), port); !strings.Contains(got, u.against) {
+				t.Errorf("gRPC's server says %s", got)
 			}
 		})
 	}
