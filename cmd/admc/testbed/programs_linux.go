@@ -170,12 +170,13 @@ func (p *Pod) MariaDB(port int) {
 	t.Helper()
 	dir := t.TempDir()
 	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "socket")
-	p.must("", "mariadb-install-db", "--no-defaults", "--datadir="+data, "--user=root", "--skip-test-db", "--auth-root-authentication-method=normal")
+	// A server that starts removes what others have in the directory of temporary tables.
+	p.must("", "mariadb-install-db", "--no-defaults", "--tmpdir="+dir, "--datadir="+data, "--user=root", "--skip-test-db", "--auth-root-authentication-method=normal")
 	first := filepath.Join(dir, "first.sql")
 	if err := os.WriteFile(first, []byte("CREATE USER 'caller'@'%';\nGRANT SELECT ON mysql.* TO 'caller'@'%';\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p.serveProgram("", func() error { return p.listens(port) }, "mariadbd", "--no-defaults", "--user=root", "--datadir="+data,
+	p.serveProgram("", func() error { return p.listens(port) }, "mariadbd", "--no-defaults", "--tmpdir="+dir, "--user=root", "--datadir="+data,
 		"--socket="+socket, "--pid-file="+filepath.Join(dir, "pid"), "--bind-address=0.0.0.0", "--port="+strconv.Itoa(port),
 		"--init-file="+first, "--skip-name-resolve", "--innodb-buffer-pool-size=8M", "--innodb-flush-log-at-trx-commit=0")
 }
