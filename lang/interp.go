@@ -50,7 +50,7 @@ type Request struct {
 	// calls.
 	Before       []*graph.Call
 	Method, Path string // "" on tcp
-	Host         string // "": the receiver's name
+	Host         string // "": what clients send, the receiver's name and port
 	Headers      Headers
 	At           time.Duration // on the interpreter's clock; one in the past is one at once
 	// Receiver answers an attempt that reaches it; nil: 200 at once (grpc: OK).

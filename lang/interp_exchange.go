@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -54,12 +55,9 @@ func (in *Interp) exchange(r *Request, number int) *exchange {
 	}
 	x := &exchange{in: in, on: on, req: r, number: number, res: &Result{Hits: map[string]int{}}, at: max(r.At, in.clock)}
 	x.start = x.at
-	x.msg = message{method: r.Method, path: r.Path, host: r.Host, headers: r.Headers.Clone()}
+	x.msg = message{method: r.Method, path: r.Path, host: cmp.Or(r.Host, clientHost(r.Call)), headers: r.Headers.Clone()}
 	taken(x.msg.headers, r.Call.Protocol.Plane())
 	in.carry(x.msg.headers, r.Before)
-	if x.msg.host == "" {
-		x.msg.host = r.Call.To.NodeName()
-	}
 	if on.sampled && x.msg.headers.Get("x-request-id") == "" {
 		x.msg.headers["x-request-id"] = []string{in.requestID()}
 	}

@@ -98,6 +98,11 @@ var oraclePrograms = []struct {
 		    when { request.url_path.startsWith("/gone/for") }
 		    respond(status: 410, body: "gone")
 		}
+		SIDE policy e_named {
+		    on   * -> geo
+		    when { request.host == "geo" || request.host == "geo:8080" && request.url_path == "/here" }
+		    deny(status: 421)
+		}
 		SIDE policy i_empty {
 		    on   * -> geo
 		    when { request.url_path == "/empty" }
@@ -138,6 +143,7 @@ func oracleRequests(program string) []testbed.Request {
 		return []testbed.Request{
 			request("GET", "/old?a=b", "host", "shop.test"), request("GET", "/else/where?a=b", "host", "shop.test:81", "x-forwarded-proto", "https"), request("PUT", "//else"),
 			request("GET", "/gone/forth"), request("GET", "/empty"), request("GET", "/"),
+			request("GET", "/old"), request("GET", "/here"), request("GET", "/here", "host", "geo.test"), request("GET", "/", "host", "geo"),
 		}
 	case "answers that are made up":
 		out := []testbed.Request{
@@ -218,15 +224,7 @@ func met(c *testbed.Client, r testbed.Request) string {
 		return outcome(res.Status, back, res.Body, "", nil)
 	}
 	echo := c.Echo(res)
-	return outcome(res.Status, back, "", toldHost(echo.Host)+echo.URI, func(name string) string { return strings.Join(echo.Header.Values(name), ",") })
-}
-
-// toldHost is the host of a request that has one of its own.
-func toldHost(host string) string {
-	if host == "geo" || host == "geo:8080" {
-		return ""
-	}
-	return host
+	return outcome(res.Status, back, "", echo.Host+echo.URI, func(name string) string { return strings.Join(echo.Header.Values(name), ",") })
 }
 
 func outcome(status int, back func(string) string, body, path string, seen func(string) string) string {
@@ -286,7 +284,7 @@ func interpreted(t *testing.T, program string, requests []testbed.Request) []str
 		}
 		res := in.Run(&lang.Request{Call: call, Method: r.Method, Path: strings.TrimPrefix(r.URL, geo), Host: host, Headers: headers, Receiver: echo, At: since})[0]
 		if res.Reached && res.By == "" {
-			out = append(out, outcome(res.Status, res.Headers.Get, "", toldHost(res.Arrival.Host)+res.Arrival.Path, res.Arrival.Headers.Get))
+			out = append(out, outcome(res.Status, res.Headers.Get, "", res.Arrival.Host+res.Arrival.Path, res.Arrival.Headers.Get))
 		} else {
 			out = append(out, outcome(res.Status, res.Headers.Get, res.Body, "", nil))
 		}
