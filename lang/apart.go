@@ -9,24 +9,42 @@ import (
 	"admc.dev/admc/lang/syntax"
 )
 
-// apart are the codes of mistakes that stay mistakes whatever other files hold:
-// of one clause, against the graph and the standard actions.
-var apart = []diag.Code{
-	DuplicateName, DuplicateClause, MissingClause,
-	UnknownService, UnknownLabel, UnknownProtocol, UnknownAnnotation, BadAnnotation,
-	UnknownArgument, MissingArgument, DuplicateArgument, TooManyArguments, TypeMismatch, UnknownWord, BadValue, UnknownVersion,
-	WrongProtocol, UnknownCall, AmbiguousCall, BadRequest,
+// ofClause are the codes of mistakes that one clause makes alone, against the graph
+// and the standard actions, whatever stands beside it.
+var ofClause = []diag.Code{
+	UnknownService, UnknownLabel, UnknownProtocol, UnknownAnnotation,
+	UnknownArgument, MissingArgument, DuplicateArgument, TooManyArguments, TypeMismatch, UnknownWord, BadValue,
 }
 
-// CheckApart reports what is wrong with files of a program of which others have
-// syntax errors: only what those can't be the reason of. A name that isn't
-// declared may be declared there, and a rule that isn't kept may be kept there.
+// ofDeclaration are those that a whole declaration makes, whatever others there are.
+var ofDeclaration = []diag.Code{
+	DuplicateName, DuplicateClause, MissingClause, BadAnnotation, UnknownVersion, WrongProtocol, UnknownCall, AmbiguousCall, BadRequest,
+}
+
+// CheckApart reports what is wrong with a program of which something could not be
+// read: only what that can't be the reason of. A name that isn't declared may be
+// declared there, a rule that isn't kept may be kept there, and of a policy that
+// lost a clause only the others are judged, each by itself.
 func CheckApart(files []*syntax.File, g *graph.Graph, bag *diag.Bag) {
 	all := &diag.Bag{}
 	Check(files, g, all)
 	all.Keep(func(d *diag.Diagnostic) bool {
-		known := slices.Contains(apart, d.Code) || slices.ContainsFunc(celCodes, func(c diag.CodeDoc) bool { return c.Code == d.Code })
-		return d.Severity == diag.Error && known && !strings.Contains(d.At.Text(), "$")
+		switch {
+		case d.Severity != diag.Error || strings.Contains(d.At.Text(), "$"):
+			return false
+		case slices.Contains(ofClause, d.Code):
+			return true
+		case slices.ContainsFunc(files, func(f *syntax.File) bool { return inPartial(f, d.At) }):
+			return false
+		}
+		return slices.Contains(ofDeclaration, d.Code) || slices.ContainsFunc(celCodes, func(c diag.CodeDoc) bool { return c.Code == d.Code })
 	})
 	bag.Merge(all)
+}
+
+// inPartial reports whether a place is in a policy that lost a clause.
+func inPartial(f *syntax.File, at diag.Span) bool {
+	return f.Src == at.Src && slices.ContainsFunc(f.Partial, func(p *syntax.Policy) bool {
+		return p.At.Start <= at.Start && at.End <= p.At.End
+	})
 }

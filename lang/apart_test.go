@@ -8,8 +8,9 @@ import (
 	"admc.dev/admc/lang/syntax"
 )
 
-// TestCheckApart: a whole file is checked beside one with a syntax error, and
-// nothing is said that the other's declarations might answer.
+// TestCheckApart: what is whole is checked beside what could not be read, and
+// nothing is said that the latter might answer. testdata/errors/unclosed.adm has
+// both in one file.
 func TestCheckApart(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -27,7 +28,7 @@ func TestCheckApart(t *testing.T) {
 			policy b { on search -> geo  retry(attempt: 2)  when { request.heders["x"] == "1" } }
 			policy c { on cart -> redis-cart  set_header("x-a", "1") }
 			policy c { on search -> geo }`,
-			[]diag.Code{UnknownService, TypeMismatch, UnknownArgument, UnknownAttribute, WrongProtocol, DuplicateName}},
+			[]diag.Code{UnknownService, TypeMismatch, UnknownArgument, UnknownAttribute, WrongProtocol, DuplicateName, MissingClause}},
 		{"a value of the other file", `policy a { on search -> geo  timeout($rate) }`, nil},
 		{"needs what the other file may give", `
 			policy a { on * -> frontend  when { jwt.claims["sub"] == "x" }  deny() }

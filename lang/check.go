@@ -49,10 +49,20 @@ func (c *checker) check(files []*syntax.File) *ir.Program {
 		p.number = i
 		c.policy(p)
 	}
+	for _, p := range c.aside {
+		c.policy(p)
+	}
 	c.order()
 	c.chains()
 	for _, p := range c.policies {
 		if p.bad {
+			c.checkWhen(p)
+		} else {
+			c.settle(p)
+		}
+	}
+	for _, p := range c.aside {
+		if p.bad || len(p.paths) > 0 {
 			c.checkWhen(p)
 		} else {
 			c.settle(p)
@@ -94,7 +104,10 @@ type checker struct {
 	stack    []*let          // being resolved, innermost last
 	declared map[string]bool // actions of the program's, wrong ones too
 	policies []*policy       // sorted by name
-	rules    []*syntax.Require
+	// aside are the policies that only their own mistakes are looked for in: those
+	// whose name is another one's, and those of which a clause could not be read.
+	aside []*policy
+	rules []*syntax.Require
 	// terms are what the residuals of all policies were lowered from.
 	terms   map[*ir.Condition]*term
 	sealed  map[int32]string // calls that mtls covers, with the trust domain
@@ -112,24 +125,28 @@ type checker struct {
 }
 
 // declare collects the names of all files. Files of one program see each
-// other's names.
+// other's names. What has a name that is taken is checked, and nothing means it.
 func (c *checker) declare(files []*syntax.File) {
 	policies, requires := map[string]*syntax.Policy{}, map[string]*syntax.Require{}
 	for _, f := range files {
+		for _, p := range f.Partial {
+			c.aside = append(c.aside, newPolicy(p))
+		}
 		for _, d := range f.Decls {
 			switch d := d.(type) {
 			case *syntax.Let:
+				l := &let{node: d}
+				c.inOrder = append(c.inOrder, l)
 				if first := c.lets[d.Name.Name]; first != nil {
 					c.twice("let", d.Name, first.node.Name)
 					continue
 				}
-				l := &let{node: d}
 				c.lets[d.Name.Name] = l
-				c.inOrder = append(c.inOrder, l)
 				c.letNames = append(c.letNames, d.Name.Name)
 			case *syntax.Policy:
 				if first := policies[d.Name.Name]; first != nil {
 					c.twice("policy", d.Name, first.Name)
+					c.aside = append(c.aside, newPolicy(d))
 					continue
 				}
 				c.fits(d.Name)
@@ -139,12 +156,12 @@ func (c *checker) declare(files []*syntax.File) {
 				c.fits(d.Name)
 				c.declared[d.Name.Name] = true
 			case *syntax.Require:
+				c.rules = append(c.rules, d)
 				if first := requires[d.Name.Name]; first != nil {
 					c.twice("require", d.Name, first.Name)
 					continue
 				}
 				requires[d.Name.Name] = d
-				c.rules = append(c.rules, d)
 			case *syntax.Test:
 				c.testNodes = append(c.testNodes, d)
 			}

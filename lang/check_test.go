@@ -49,11 +49,12 @@ func textOf(list []*diag.Diagnostic) string {
 // checkText parses and checks one file.
 func checkText(g *graph.Graph, text string) (*ir.Program, *diag.Bag) {
 	bag := &diag.Bag{}
-	f := syntax.Parse(diag.NewSource("test.adm", []byte(text)), bag)
-	if bag.HasErrors() {
+	files := []*syntax.File{syntax.Parse(diag.NewSource("test.adm", []byte(text)), bag)}
+	if files[0].Lost {
+		CheckApart(files, g, bag)
 		return &ir.Program{}, bag
 	}
-	return Check([]*syntax.File{f}, g, bag), bag
+	return Check(files, g, bag), bag
 }
 
 // An expectation stands on the line of the mistake:

@@ -69,6 +69,8 @@ func (c *declarer) parameters() {
 				out.Default = p.Default.Span().Text()
 				v = withoutPlaces(v)
 				q.def, out.Value = &v, &v
+			} else {
+				c.bad = true
 			}
 		}
 		c.params = append(c.params, q)
@@ -77,6 +79,10 @@ func (c *declarer) parameters() {
 }
 
 func (c *declarer) cost(f *syntax.Fact) {
+	if f.Number.Bad {
+		c.bad = true
+		return
+	}
 	micros := f.Number.Float
 	if f.Number.Kind == syntax.Int {
 		micros = float64(f.Number.Int)
@@ -150,7 +156,9 @@ func (c *declarer) fact(f *syntax.Fact) {
 		c.sides(f)
 	case "envoy":
 		p := &ir.Payload{TCP: f.Words[0].Name == "tcp", At: f.Keyword.At}
-		p.Root = c.term(f.Payload)
+		if p.Root = c.term(f.Payload); p.Root == nil {
+			c.bad = true
+		}
 		decl.Payloads = append(decl.Payloads, p)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
+	"admc.dev/admc/lang/syntax"
 )
 
 // Some things stay in the proxy that made them, such as the claims of a token.
@@ -57,13 +58,24 @@ func (j *joiner) needs(group []*obligation) {
 					j.same(reader, from, p, part)
 				}
 			}
-			if len(left) > 0 && !j.told(reader.policy, part) {
+			if len(left) > 0 && !j.c.mightProvide(part) && !j.told(reader.policy, part) {
 				j.c.bag.Errorf(j.readAt(reader, part), NoProvider, "policy %s reads %s, which nothing provides on %s",
 					reader.policy.ir.Name, part, j.c.edgeNames(left)).
 					WithHint("a policy with %s on these calls provides it", strings.Join(j.c.lib.providers(part), " or "))
 			}
 		}
 	}
+}
+
+// mightProvide reports whether a policy that has a mistake in it would provide a
+// part without.
+func (c *checker) mightProvide(part string) bool {
+	return slices.ContainsFunc(slices.Concat(c.policies, c.aside), func(p *policy) bool {
+		return p.bad && slices.ContainsFunc(p.node.Clauses, func(cl syntax.Clause) bool {
+			call, ok := cl.(*syntax.Call)
+			return ok && c.lib.actions[call.Name.Name] != nil && slices.Contains(c.lib.actions[call.Name.Name].decl.Provides, part)
+		})
+	})
 }
 
 // circular reports a policy that reads what its own action provides: the

@@ -50,6 +50,11 @@ func (c *checker) order() {
 			}
 		}
 	}
+	for _, p := range c.aside {
+		for _, n := range slices.Concat(p.pins.before, p.pins.after) {
+			c.pinned(p, n, byName, names)
+		}
+	}
 	for _, x := range all {
 		x.first.then = append(x.first.then, x)
 		if x.then.wraps() && !slices.Contains(x.first.fronts, x.then) {

@@ -16,10 +16,12 @@ import (
 func (c *declarer) term(v syntax.Value) *ir.Term {
 	switch v := v.(type) {
 	case *syntax.Literal:
-		switch v.Kind {
-		case syntax.Word:
+		switch {
+		case v.Bad:
+			return nil
+		case v.Kind == syntax.Word:
 			return c.parameterTerm(v)
-		case syntax.String:
+		case v.Kind == syntax.String:
 			return c.textTerm(v)
 		}
 		return constant(v)

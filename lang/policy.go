@@ -114,7 +114,7 @@ func newPolicy(d *syntax.Policy) *policy {
 // policy types the clauses of one policy and matches its edges.
 func (c *checker) policy(p *policy) {
 	errors, _ := c.bag.Count()
-	c.annotations(p)
+	poisoned := c.annotations(p)
 	var on []*syntax.On
 	called := false
 	for _, cl := range p.node.Clauses {
@@ -135,14 +135,21 @@ func (c *checker) policy(p *policy) {
 				c.second(cl.At, p.sample.At, "sample", "leave one")
 			} else {
 				p.sample = cl
-				c.share(p, cl)
+				if cl.Share.Bad {
+					poisoned = true
+				} else {
+					c.share(p, cl)
+				}
 			}
 		case *syntax.Call:
 			called = true
-			if t := c.call(cl); t != nil {
-				p.calls = append(p.calls, t)
-				p.ir.FailClosed = p.ir.FailClosed || t.act.decl.Security
+			t := c.call(cl)
+			if t == nil {
+				poisoned = true
+				continue
 			}
+			p.calls = append(p.calls, t)
+			p.ir.FailClosed = p.ir.FailClosed || t.act.decl.Security
 		}
 	}
 	if len(on) == 0 && len(p.paths) == 0 {
@@ -168,7 +175,7 @@ func (c *checker) policy(p *policy) {
 		cl.pattern = c.pattern(cl.node)
 	}
 	now, _ := c.bag.Count()
-	p.bad = now > errors
+	p.bad = poisoned || now > errors
 	if whole && len(on) > 0 && len(p.edges) == 0 && !c.selfContained(p) {
 		d := c.bag.Warnf(p.ir.At, NoEdges, "policy %s matches no call of the graph", p.ir.Name)
 		if slices.ContainsFunc(on, fromEverybody) {
@@ -198,8 +205,9 @@ func (c *checker) share(p *policy, s *syntax.Sample) {
 }
 
 // annotations reads what stands above the policy. All of the language's
-// annotations are known here.
-func (c *checker) annotations(p *policy) {
+// annotations are known here. poisoned: the value of one is no value, and the
+// parser said so.
+func (c *checker) annotations(p *policy) (poisoned bool) {
 	slots := map[string]**syntax.Annotation{
 		"priority": &p.pins.priority,
 		"ingress":  &p.pins.ingress, "egress": &p.pins.egress, "strict": &p.pins.strict, "fail": &p.pins.fail,
@@ -208,6 +216,10 @@ func (c *checker) annotations(p *policy) {
 	for _, a := range p.node.Annotations {
 		name := a.Name.Name
 		slot := slots[name]
+		if slices.ContainsFunc(a.Args, hasBadValue) {
+			poisoned = true
+			continue
+		}
 		switch {
 		case slot != nil && *slot != nil:
 			c.bag.Errorf(a.At, BadAnnotation, "@%s is there twice", name).WithNote((*slot).At, "the first is here")
@@ -233,6 +245,12 @@ func (c *checker) annotations(p *policy) {
 	}
 	contradict(p.pins.ingress, p.pins.egress, "a policy is enforced at one side")
 	contradict(p.pins.strict, p.pins.egress, "what must hold against the caller's own pod is enforced at the receiver")
+	return poisoned
+}
+
+func hasBadValue(a *syntax.Arg) bool {
+	l, ok := a.Value.(*syntax.Literal)
+	return ok && l.Bad
 }
 
 // policyNames are the arguments of @before and @after.

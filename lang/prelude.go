@@ -31,6 +31,7 @@ type action struct {
 	params []*param
 	node   *syntax.Action
 	used   bool // by a policy or a rule
+	bad    bool // reported, by the parser
 }
 
 // A param is typed by its node; def is nil when the argument is required.
@@ -97,13 +98,13 @@ func (l *library) clone() *library {
 
 // add reads a declaration; nil when it is wrong, which is then reported.
 func (l *library) add(d *syntax.Action, values *valueChecker, bag *diag.Bag) *action {
-	if first := l.actions[d.Name.Name]; first != nil {
+	first := l.actions[d.Name.Name]
+	if first != nil {
 		bag.Errorf(d.Name.At, DuplicateName, "there are two of action %s", d.Name.Name).WithNote(first.decl.At, "the first is here")
-		return nil
 	}
 	before, _ := bag.Count()
 	a := declare(d, values, bag)
-	if now, _ := bag.Count(); now > before {
+	if now, _ := bag.Count(); now > before || a.bad || first != nil {
 		return nil
 	}
 	l.actions[a.decl.Name] = a

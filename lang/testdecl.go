@@ -21,9 +21,9 @@ func (c *checker) tests(nodes []*syntax.Test) []*ir.Test {
 	for _, n := range nodes {
 		if first := titles[n.Title.Str]; first != nil {
 			c.bag.Errorf(n.Title.At, DuplicateName, "there are two of test %s", n.Title.Raw).WithNote(first.Title.At, "the first is here")
-			continue
+		} else {
+			titles[n.Title.Str] = n
 		}
-		titles[n.Title.Str] = n
 		if !slices.ContainsFunc(n.Requests, func(r *syntax.Request) bool { return len(r.Expects) > 0 }) {
 			c.bag.Warnf(n.Title.At, NoExpectation, "test %s expects nothing", n.Title.Raw).
 				WithHint("a request is followed by what is expected of it, such as `expect pass`")
@@ -53,7 +53,11 @@ func (c *checker) request(n *syntax.Request) *ir.TestRequest {
 	}
 	call := calls[len(calls)-1]
 	r := &ir.TestRequest{Call: call, Before: calls[:len(calls)-1], Times: 1, At: n.From.At.To(n.To.At)}
-	if n.Times != nil {
+	switch {
+	case n.Times == nil:
+	case n.Times.Bad:
+		r.Times = maxTimes // so that nothing is said of what is expected of it
+	default:
 		if r.Times = int(min(n.Times.Int, maxTimes+1)); r.Times > maxTimes {
 			c.bag.Errorf(n.Times.At, BadValue, "a test sends at most %d requests at once", maxTimes)
 		}
@@ -246,11 +250,9 @@ func (c *checker) expectation(n *syntax.Expect, r *ir.TestRequest) *ir.Expect {
 	plane := r.Call.Protocol.Plane()
 	switch e.Kind {
 	case "deny", "status":
-		if len(n.Args) > 0 {
+		if len(n.Args) > 0 && !n.Args[0].Bad {
 			e.Status = int(n.Args[0].Int)
 			c.expectedStatus(n.Args[0], plane)
-		} else if e.Kind == "status" {
-			return e // the parser said so
 		}
 	case "route":
 		e.Value = n.Args[0].Str
@@ -266,7 +268,7 @@ func (c *checker) expectation(n *syntax.Expect, r *ir.TestRequest) *ir.Expect {
 			c.bag.Errorf(n.Args[0].At, BadRequest, "%s is not the name of a header", n.Args[0].Raw)
 		}
 	}
-	if n.Times != nil {
+	if n.Times != nil && !n.Times.Bad {
 		if e.Times = int(min(n.Times.Int, maxTimes+1)); e.Times > r.Times {
 			c.bag.Errorf(n.Times.At, BadValue, "%s expected of %s", n.Times.Raw, count(r.Times, "request"))
 		}

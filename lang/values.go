@@ -77,6 +77,9 @@ func (c *valueChecker) mapping(v *syntax.MapLit, want *syntax.Type, what string)
 }
 
 func (c *valueChecker) literal(v *syntax.Literal, want *syntax.Type, what string) (ir.Value, bool) {
+	if v.Bad {
+		return ir.Value{}, false
+	}
 	out := ir.Value{At: v.At}
 	match := v.Kind.String() == want.Name
 	switch want.Name {

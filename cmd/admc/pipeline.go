@@ -58,19 +58,19 @@ func (in *inputs) check(bag *diag.Bag) (*graph.Graph, *ir.Program) {
 	g := graph.Load(in.graph, bag)
 	in.timings.mark("load the graph")
 	graphErrors, _ := bag.Count()
-	var files, whole []*syntax.File
+	var files []*syntax.File
+	lost := false
 	for _, src := range in.policies {
-		before, _ := bag.Count()
-		files = append(files, syntax.Parse(src, bag))
-		if now, _ := bag.Count(); now == before {
-			whole = append(whole, files[len(files)-1])
-		}
+		f := syntax.Parse(src, bag)
+		files = append(files, f)
+		lost = lost || f.Lost
 	}
 	in.timings.mark("parse the policies")
-	if bag.HasErrors() {
-		if graphErrors == 0 {
-			lang.CheckApart(whole, g, bag)
-		}
+	switch {
+	case graphErrors > 0:
+		return g, nil
+	case lost:
+		lang.CheckApart(files, g, bag)
 		return g, nil
 	}
 	in.whatIf.apply(g)

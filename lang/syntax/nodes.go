@@ -49,10 +49,16 @@ type File struct {
 	// Comments holds every comment of the file outside CEL, in order, those
 	// that a node carries included.
 	Comments []Comment
+	// Partial are the policies of which a clause could not be read, with the others.
+	// They are not in Decls.
+	Partial []*Policy
 	// Broken: errors were reported. What could not be read is left out of the
 	// tree, whole clauses and declarations at a time, so that what is there is
 	// complete: no field is nil unless its comment says so.
 	Broken bool
+	// Lost: something was left out. A broken file that lost nothing says what is
+	// meant but for the values of its bad literals.
+	Lost bool
 }
 
 // Decl = Let | Policy | Require | Test | Action .
@@ -147,7 +153,7 @@ type CEL struct {
 type Sample struct {
 	Base
 	Comments
-	Share *Literal // Kind Percent, unless the parser reported it
+	Share *Literal // Kind Percent, or bad
 }
 
 // Call = ident "(" [ Arg { "," Arg } ] ")" .
@@ -192,10 +198,12 @@ func (k Kind) String() string {
 	return [...]string{"string", "int", "float", "bool", "duration", "rate", "percent", "size", "word"}[k]
 }
 
-// A Literal is one constant. Only the fields of its Kind are set.
+// A Literal is one constant. Only the fields of its Kind are set, and those of a
+// bad one mean nothing.
 type Literal struct {
 	Base
 	Kind  Kind
+	Bad   bool   // reported: it has no value, and may be of any kind
 	Raw   string // as written, but line ends are line feeds
 	Str   string // String (unquoted), Word
 	Int   int64  // Int; Size in bytes; Rate: events

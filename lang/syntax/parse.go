@@ -29,8 +29,11 @@ func Parse(src *diag.Source, bag *diag.Bag) *File {
 	if p.checkBytes() {
 		p.next()
 		p.decls()
+	} else {
+		p.lost = true
 	}
 	p.file.Broken = p.reported > 0
+	p.file.Lost = p.lost || p.failures > 0 || p.reported >= MaxErrors
 	p.file.Comments = p.commentNodes(0, len(p.sc.comments))
 	return p.file
 }
@@ -51,6 +54,7 @@ type parser struct {
 
 	failed   bool // between fail and recover
 	failures int  // fails so far: a node during which it grew is left out of the tree
+	lost     bool // something was left out without a failure
 	reported int
 	depth    int
 	quiet    bool // look ahead: say nothing

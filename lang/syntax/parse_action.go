@@ -160,9 +160,9 @@ func (p *parser) factBody(f *Fact) {
 			p.unexpected("microseconds as a plain number")
 			return
 		}
-		if f.Number = p.number(); f.Number != nil && f.Number.Kind != Int && f.Number.Kind != Float {
+		if f.Number = p.number(); !f.Number.Bad && f.Number.Kind != Int && f.Number.Kind != Float {
 			p.report(f.Number.At, UnexpectedToken, "found %s, expected microseconds as a plain number", clip(f.Number.Raw))
-			p.failures++
+			f.Number.Bad = true
 		}
 	case "on":
 		p.factOn(f)

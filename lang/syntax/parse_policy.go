@@ -12,10 +12,14 @@ func (p *parser) decls() {
 		first, before := p.tok, p.failures
 		p.itemCol = first.col
 		d := p.decl()
-		if p.failed {
+		policy, _ := d.(*Policy)
+		switch {
+		case p.failed:
 			p.skipDecl(first)
-		} else if p.failures == before && d != nil {
+		case p.failures == before && d != nil:
 			p.file.Decls = append(p.file.Decls, d)
+		case policy != nil:
+			p.file.Partial = append(p.file.Partial, policy)
 		}
 	}
 	p.file.Tail = p.tail()
@@ -299,12 +303,12 @@ func (p *parser) sample(c Comments) Clause {
 		return s
 	}
 	lit := p.number()
-	if lit != nil && lit.Kind != Percent {
+	if !lit.Bad && lit.Kind != Percent {
 		d := p.report(lit.At, UnexpectedToken, "found %s, expected a share such as 10%%", clip(lit.Raw))
 		if lit.Kind == Int && lit.Int >= 0 && lit.Int <= 100 {
 			d.WithHint("did you mean %s%%?", lit.Raw).WithFix(lit.At, lit.Raw+"%")
 		}
-		p.failures++
+		lit.Bad = true
 	}
 	s.Share = lit
 	s.At, s.After = p.from(start), p.after()

@@ -89,7 +89,10 @@ func (p *parser) requestFollows() bool { return p.tok.kind == tokWord && p.peek(
 // wantStrings reports the values of a header map that are no strings.
 func (p *parser) wantStrings(m *MapLit) {
 	for _, e := range m.Entries {
-		if l, ok := e.Value.(*Literal); !ok || l.Kind != String {
+		switch l, ok := e.Value.(*Literal); {
+		case ok && l.Bad:
+			p.failures++
+		case !ok || l.Kind != String:
 			p.report(e.Value.Span(), UnexpectedToken, "found %s, expected a string", clip(e.Value.Span().Text())).
 				WithHint("the values of headers are written in double quotes")
 			p.failures++
@@ -125,23 +128,23 @@ func (p *parser) serviceName() Ident {
 func (p *parser) times() *Literal {
 	p.next()
 	n := p.literal(Int, "a count such as x 60")
-	if n != nil && n.Int < 1 {
+	if n != nil && !n.Bad && n.Int < 1 {
 		p.report(n.At, NumberRange, "a count is at least 1, found %s", n.Raw)
-		p.failures++
+		n.Bad = true
 	}
 	return n
 }
 
-// literal reads a number of that kind.
+// literal reads a number of that kind; nil after a failure.
 func (p *parser) literal(k Kind, what string) *Literal {
 	if p.failed || p.tok.kind != tokWord || !numberStart(p.tok.text) {
 		p.unexpected(what)
 		return nil
 	}
 	lit := p.number()
-	if lit != nil && lit.Kind != k {
+	if !lit.Bad && lit.Kind != k {
 		p.report(lit.At, UnexpectedToken, "found the %s %s, expected %s", lit.Kind, clip(lit.Raw), what)
-		p.failures++
+		lit.Bad = true
 	}
 	return lit
 }

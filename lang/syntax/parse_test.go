@@ -143,6 +143,28 @@ func TestCELOffsets(t *testing.T) {
 	}
 }
 
+// TestLost: a file whose tree has all that is written may be checked as a whole.
+func TestLost(t *testing.T) {
+	for text, want := range map[string]struct{ broken, lost bool }{
+		"policy p { on a -> b f(1s) }":                    {},
+		"policy p { on a -> b f(200%) sample 10 }":        {broken: true},
+		"policy p { on a -> b f(1; 2 s) }":                {broken: true},
+		"let a = 5x":                                      {broken: true},
+		"test \"t\" { a -> b x 0 within 1d expect pass }": {broken: true},
+		"action a(n: int = 5x) { cost 5s }":               {broken: true},
+		"policy p { on a -> b f( }":                       {true, true},
+		"policy p {\n let a = b\n on a -> b f()\n}":       {true, true},
+		"let a = b\x00":                                   {true, true},
+		"test \"t\" { a -> b GET \"/\" {\"x\": 5x} }":     {true, true},
+		strings.Repeat("let a = 5x\n", MaxErrors):         {true, true},
+	} {
+		f, list := parse(t, "x.adm", text)
+		if f.Broken != want.broken || f.Lost != want.lost {
+			t.Errorf("%.60q: broken %v, lost %v\n%s", text, f.Broken, f.Lost, render(list))
+		}
+	}
+}
+
 func TestHasPrecedence(t *testing.T) {
 	r := first[*Require](t, "require r { on a -> b has a and b or c or d and e }")
 	if got, want := dump(r.Any), `[[Ident{Name:"a" } Ident{Name:"b" } ] [Ident{Name:"c" } ] [Ident{Name:"d" } Ident{Name:"e" } ] ]`; got != want {

@@ -87,10 +87,7 @@ func (p *parser) wantString(what string) *Literal {
 func (p *parser) wordValue() Value {
 	start, word := p.tok.start, p.tok.text
 	if numberStart(word) {
-		if lit := p.number(); lit != nil {
-			return lit
-		}
-		return nil
+		return p.number()
 	}
 	if word == "cel" && p.peek().kind == tokLBrace {
 		p.next()
@@ -110,13 +107,12 @@ func (p *parser) wordValue() Value {
 	return lit
 }
 
-// number reads a number with its unit. It gives nil after a number that is
-// none; the parser goes on behind it.
+// number reads a number with its unit. One that is none is reported, and bad: the
+// parser goes on behind it.
 func (p *parser) number() *Literal {
 	at, word := p.here(), p.tok.text
 	lit, err := parseNumber(word)
 	if err != nil {
-		p.failures++
 		d := p.report(p.src.Span(p.tok.start+err.at, p.tok.start+err.at+err.n), err.code, "%s", err.message)
 		if err.hint != "" {
 			d.WithHint("%s", err.hint)
@@ -125,30 +121,30 @@ func (p *parser) number() *Literal {
 			d.WithFix(at, err.fix)
 		}
 		p.next()
-		return nil
+		return &Literal{Base: Base{at}, Raw: word, Bad: true}
 	}
 	lit.At = at
 	p.next()
-	if (lit.Kind == Int || lit.Kind == Float) && p.looseUnit(lit) {
-		return nil
+	if lit.Kind == Int || lit.Kind == Float {
+		p.looseUnit(lit)
 	}
 	return lit
 }
 
-// looseUnit reports and takes a unit that stands apart from its number.
-func (p *parser) looseUnit(lit *Literal) bool {
+// looseUnit reports and takes a unit that stands apart from its number, which is
+// bad then.
+func (p *parser) looseUnit(lit *Literal) {
 	unit := ""
 	for !p.tok.first && (p.tok.kind == tokPercent || p.tok.kind == tokWord && isUnit(p.tok.text)) {
 		unit += string(p.sc.src[p.tok.start:p.tok.end])
 		p.next()
 	}
 	if unit == "" {
-		return false
+		return
 	}
 	at := lit.At.To(p.src.Span(p.prev.start, p.prev.end))
 	p.report(at, BadNumber, "a unit stands right behind its number: %s%s", clip(lit.Raw), clip(unit)).WithFix(at, lit.Raw+unit)
-	p.failures++
-	return true
+	lit.Bad = true
 }
 
 // isUnit reports whether a word that stands apart from its number is its unit.

@@ -234,10 +234,14 @@ func (p *parser) setAfter(c *Comments) {
 }
 
 // resumeList passes what is left of an element; if the list ends otherwise than
-// by its bracket, it stays failed.
+// by its bracket, it stays failed. A brace on a line of its own, left of the item
+// in hand, is that of the block around it.
 func (p *parser) resumeList(close tokenKind) {
-	p.skip(-1, func() bool { return p.tok.kind == tokComma || p.tok.kind == close })
-	if p.tok.kind != close && !p.got(tokComma) {
+	closes := func() bool {
+		return p.tok.kind == close && !(close == tokRBrace && p.tok.first && p.tok.col < p.itemCol)
+	}
+	p.skip(-1, func() bool { return p.tok.kind == tokComma || closes() })
+	if !closes() && !p.got(tokComma) {
 		p.giveUp()
 	}
 }
@@ -266,6 +270,7 @@ func (p *parser) block(what, name string, declCol int, starts func() bool, item 
 		case p.atDecl():
 			p.report(p.here(), MisplacedDeclaration, "%s stands inside %s %s; declarations stand at the top level", p.declText(), what, name).
 				WithNote(open, "the braces of %s open here", name)
+			p.lost = true
 			p.skipInner(declCol)
 		case p.tok.kind == tokSemi:
 			p.report(p.here(), UnexpectedToken, `found ";": nothing follows a clause but the next one`).WithFix(p.here(), "")
