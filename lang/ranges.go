@@ -21,7 +21,7 @@ type valueRule func(args map[string]ir.Value, at diag.Span, bag *diag.Bag)
 
 // valueRules of each action, in the order in which they are looked at.
 var valueRules = map[string][]valueRule{
-	"deny":            {intBetween("status", 200, 599)},
+	"deny":            {intBetween("status", 200, 599), bodyAllowed},
 	"jwt":             {notEmpty("issuer"), keySource, keySet, keyURL},
 	"rate_limit":      {ratePositive("rate"), intAtLeast("burst", 0), globalBudget, countedHeader},
 	"timeout":         {durationPositive("after")},
@@ -43,7 +43,7 @@ var valueRules = map[string][]valueRule{
 	"max_body":          {intAtLeast("size", 1)},
 	"rewrite":           {oneGiven("rewrite", "prefix", "host"), prefixForm, hostForm},
 	"redirect":          {oneGiven("redirect", "host", "path"), redirectStatus, hostForm, locationPath, shorter("host", "path")},
-	"respond":           {intBetween("status", 200, 599)},
+	"respond":           {intBetween("status", 200, 599), bodyAllowed},
 	"compress":          {listNotEmpty("types"), mediaTypes},
 	"mirror":            {versionName, shareAboveZero("share")},
 	"lb":                {hashKey},
@@ -67,6 +67,18 @@ func intBetween(name string, low, high int64) valueRule {
 		if n := args[name].Int; n < low || n > high {
 			bag.Errorf(place(args[name], at), BadValue, "%s is %d; it can be %d to %d", name, n, low, high)
 		}
+	}
+}
+
+// bodiless are the statuses whose answers have no body (RFC 9110, sections 6.4.1 and
+// 15.3.6): a client takes one for the beginning of the next answer, and Envoy sends
+// it all the same.
+var bodiless = []int64{204, 205, 304}
+
+func bodyAllowed(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if body, status := args["body"], args["status"].Int; body.Str != "" && slices.Contains(bodiless, status) {
+		bag.Errorf(place(body, at), BadValue, "an answer of status %d has no body (RFC 9110)", status).
+			WithHint("leave the body out, or answer with a status that has one, such as 200")
 	}
 }
 
@@ -123,8 +135,12 @@ func shareAboveZero(name string) valueRule {
 func percent(f float64) string { return fmt.Sprintf("%g%%", math.Round(f*1e8)/1e6) }
 
 func abortStatus(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
-	if n := args["abort"].Int; n != 0 && (n < 200 || n > 599) {
+	switch n := args["abort"].Int; {
+	case n != 0 && (n < 200 || n > 599):
 		bag.Errorf(place(args["abort"], at), BadValue, "abort is %d; it can be 200 to 599, or 0 for none", n)
+	case slices.Contains(bodiless, n):
+		bag.Errorf(place(args["abort"], at), BadValue, "abort is %d, an answer without a body (RFC 9110), and Envoy's fault has one", n).
+			WithHint("respond(status: %d) answers without a body", n)
 	}
 }
 

@@ -109,6 +109,10 @@ func talking(sizes ...int) func(*testing.T, probe) string {
 	}
 }
 
+// emptyGet is a request; on one connection the head of the next answer stands right
+// behind an answer without a body.
+const emptyGet = "GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
+
 // raw writes a request, waits for the head of an answer, writes more, and gives
 // the first lines of both answers.
 func raw(request, more string) func(*testing.T, probe) string {
@@ -276,6 +280,10 @@ var answers = []row{
 		do("p", act("respond", args{"status": num(410)})), do("q", act("access_log", nil))},
 		logged(each(web("/", "x-group", "beta"), web("/a"), web("/b"))),
 		"403 | 410 | 429 local_rate_limited: policy=q status=403 path=/ policy=q status=410 path=/a policy=q status=429 path=/b", "200 app | 200 app | 200 app:", served},
+	{"respond without a body", "http", both, []policy{do("p", act("respond", args{"status": num(204)}))},
+		raw(emptyGet, emptyGet), "HTTP/1.1 204 No Content, HTTP/1.1 204 No Content", "HTTP/1.1 200 OK, app", served},
+	{"deny without a body", "http", both, []policy{do("p", act("deny", args{"status": num(304)}))},
+		raw(emptyGet, emptyGet), "HTTP/1.1 304 Not Modified, HTTP/1.1 304 Not Modified", "HTTP/1.1 200 OK, app", served},
 	{"respond before a fault", "http", both, []policy{do("p", act("respond", args{"status": num(410)})), do("q", act("fault", args{"abort": num(500)}))},
 		web("/"), "410", "200 app", served},
 	{"respond behind a retry", "http", ir.Egress, []policy{
