@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"admc.dev/admc/graph"
@@ -104,8 +105,14 @@ func (x *exchange) step() bool {
 }
 
 // begin does what is done before the first attempt; false when the request
-// ends there.
+// ends there. A proxy refuses a path with a fragment whatever its policies are
+// about, where it has any (Envoy: http_reject_path_with_fragment); RFC 9112,
+// section 3.2, has no place for one.
 func (x *exchange) begin() bool {
+	if len(x.on.rules) > 0 && strings.Contains(x.msg.path, "#") {
+		x.refuse("its path has a fragment")
+		return false
+	}
 	if x.on.byPath {
 		path, refused := normalPath(x.msg.path)
 		if refused != "" {

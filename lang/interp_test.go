@@ -109,6 +109,28 @@ func TestReceiver(t *testing.T) {
 	}
 }
 
+// TestFragment: a proxy refuses a path with a fragment whatever the policies of the
+// call look at, and without any there is no proxy.
+func TestFragment(t *testing.T) {
+	for policy, want := range map[string]string{
+		"":                     "200 ",
+		`set_header("x", "1")`: "400 its path has a fragment",
+		`when { request.url_path == "/a" }  deny()`: "400 its path has a fragment",
+	} {
+		if policy != "" {
+			policy = "policy p { on frontend -> recommendation  " + policy + " }\n"
+		}
+		for _, path := range []string{"/a#b", "/#", "/?a#b"} {
+			in, requests := interpret(t, policy+`test "t" { frontend -> recommendation GET "/"  expect pass }`)
+			requests[0].Path = path
+			res := in.Run(requests...)[0]
+			if got := fmt.Sprint(res.Status, " ", res.Refused); got != want || res.Reached != (policy == "") {
+				t.Errorf("%s with %q: got %s, want %s", path, policy, got, want)
+			}
+		}
+	}
+}
+
 // TestWrapperAnswers: what a wrapper answers by itself has not met the response
 // actions, wherever they are; what ends inside has.
 func TestWrapperAnswers(t *testing.T) {
