@@ -60,6 +60,10 @@ func TestOperate(t *testing.T) {
 	if len(lines) != 5 {
 		t.Fatalf("%d commands", len(lines))
 	}
+	// a policy with a part of the name has no counter here
+	if other := strings.Replace(lines[0], "protect_databases", "databases", 1); other == lines[0] || strings.Contains(say(other), "databases") {
+		t.Errorf("%s gives\n%s", other, say(other))
+	}
 	for i, want := range []string{
 		"local_rate_limit.protect_databases.rate_limited: 2",
 		`"source": "shop.adm:1"`,
