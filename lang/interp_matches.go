@@ -10,6 +10,7 @@ import (
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/interpreter"
 	exprpb "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
 	"google.golang.org/protobuf/proto"
 )
@@ -22,11 +23,28 @@ const matchesAsProxy operator = "matches_as_proxy"
 // interpEnv is what the interpreter evaluates conditions in.
 var interpEnv = sync.OnceValue(func() *cel.Env {
 	return mustEnv(cel.NewEnv(cel.Function(string(matchesAsProxy),
-		cel.MemberOverload("string_"+string(matchesAsProxy), []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType,
-			cel.BinaryBinding(func(text, pattern ref.Val) ref.Val {
-				return types.Bool(matchesInProxy(string(text.(types.String)), string(pattern.(types.String))))
-			})))))
+		cel.MemberOverload("string_"+string(matchesAsProxy), []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType))))
 })
+
+// compiledPatterns compiles the pattern, which is a constant, with the program that
+// it is in.
+var compiledPatterns = &interpreter.RegexOptimization{
+	Function:   string(matchesAsProxy),
+	RegexIndex: 1,
+	Factory: func(call interpreter.InterpretableCall, text string) (interpreter.InterpretableCall, error) {
+		m, err := compileMatcher(text)
+		if err != nil {
+			return nil, err
+		}
+		return interpreter.NewCall(call.ID(), call.Function(), call.OverloadID(), call.Args(), func(args ...ref.Val) ref.Val {
+			text, ok := args[0].(types.String)
+			if !ok {
+				return types.MaybeNoSuchOverloadErr(args[0])
+			}
+			return types.Bool(m.matches(string(text)))
+		}), nil
+	},
+}
 
 // interpProgram makes a program of what the proxy gets.
 func interpProgram(e *exprpb.Expr) (cel.Program, error) {
@@ -36,7 +54,8 @@ func interpProgram(e *exprpb.Expr) (cel.Program, error) {
 			c.Function = string(matchesAsProxy)
 		}
 	})
-	return interpEnv().Program(cel.ParsedExprToAst(&exprpb.ParsedExpr{Expr: e, SourceInfo: &exprpb.SourceInfo{}}))
+	ast := cel.ParsedExprToAst(&exprpb.ParsedExpr{Expr: e, SourceInfo: &exprpb.SourceInfo{}})
+	return interpEnv().Program(ast, cel.OptimizeRegex(compiledPatterns))
 }
 
 func visitCalls(e *exprpb.Expr, visit func(*exprpb.Expr_Call)) {
@@ -57,18 +76,29 @@ func visitCalls(e *exprpb.Expr, visit func(*exprpb.Expr_Call)) {
 	}
 }
 
-// matchesInProxy finds a pattern that compiles in a text.
-func matchesInProxy(text, pattern string) bool {
-	if utf8.ValidString(text) {
-		return regexp.MustCompile(pattern).MatchString(text)
-	}
-	text = withoutSurrogates(text)
-	re, err := syntax.Parse(pattern, syntax.Perl)
+// A matcher is an expression as RE2 matches it: in a text that is UTF-8, and in one
+// that is not.
+type matcher struct{ valid, invalid *regexp.Regexp }
+
+func compileMatcher(text string) (matcher, error) {
+	valid, err := regexp.Compile(text)
 	if err != nil {
-		panic(err) // checked when it was compiled
+		return matcher{}, err
+	}
+	re, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return matcher{}, err
 	}
 	withoutInvalid(re)
-	return regexp.MustCompile(re.String()).MatchString(text)
+	invalid, err := regexp.Compile(re.String())
+	return matcher{valid, invalid}, err
+}
+
+func (m matcher) matches(text string) bool {
+	if utf8.ValidString(text) {
+		return m.valid.MatchString(text)
+	}
+	return m.invalid.MatchString(withoutSurrogates(text))
 }
 
 // withoutSurrogates has another character, that no pattern names, in place of each

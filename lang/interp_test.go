@@ -282,3 +282,23 @@ test "t" { frontend -> recommendation GET "/"  expect pass }`)
 		t.Errorf("got\n%s", textOf(all))
 	}
 }
+
+// TestPatternsAreCompiledOnce: what a request costs does not hang on how long a
+// pattern is to compile.
+func TestPatternsAreCompiledOnce(t *testing.T) {
+	allocated := func(pattern string) float64 {
+		in, requests := interpret(t, fmt.Sprintf(`
+policy p { on frontend -> recommendation  when { request.headers["x-a"].matches(%q) }  deny() }
+test "t" { frontend -> recommendation GET "/"  expect pass }`, pattern))
+		requests[0].Headers = Headers{"x-a": {"b"}}
+		return testing.AllocsPerRun(50, func() {
+			if got := in.Run(requests...)[0].Status; got != 403 {
+				t.Fatal(got)
+			}
+		})
+	}
+	short, long := allocated("b"), allocated("b|"+strings.Repeat("(c[d-f])", 12))
+	if long > short+20 {
+		t.Errorf("%v allocations for a request with a long pattern, %v with a short one", long, short)
+	}
+}
