@@ -20,7 +20,7 @@ func clashing(a, b *typedCall) string {
 	if da.Phase != db.Phase {
 		return ""
 	}
-	for _, message := range []string{"request", "response", "upstream"} {
+	for _, message := range []string{"request", "response", "upstream", "span"} {
 		part := common(message, a.writes, b.writes)
 		if part == "" || common(message, a.reads, []string{part}) != "" && common(message, b.reads, []string{part}) != "" {
 			continue

@@ -320,9 +320,10 @@ var partsOf = map[string][]string{
 	"request":  {"path", "url_path", "query", "host", "method", "scheme", "headers", "id", "time", "body", "trailers"},
 	"response": {"code", "headers", "body", "trailers"},
 	"upstream": {"version", "pod", "zone", "mirror"},
+	"span":     {"tags"},
 }
 
-var keyedParts = []string{"headers", "trailers"}
+var keyedParts = []string{"headers", "trailers", "tags"}
 
 func (c *declarer) messagePart(verb string, w syntax.Ident) bool {
 	head, key, keyed := strings.Cut(w.Name, "[")
@@ -350,9 +351,15 @@ func (c *declarer) messagePart(verb string, w syntax.Ident) bool {
 		if !c.knownPart(w, m, rest, dotted, keyed) {
 			return false
 		}
-		if verb == "writes" && m == "upstream" && c.decl.User {
+		switch {
+		case verb != "writes" || !c.decl.User:
+		case m == "upstream":
 			c.wrong(w.At, "%s can't write %s: the router chooses where requests go, and it is not behind a filter of yours", c.decl.Name, w.Name).
 				WithHint("route, split, mirror, lb and locality are standard actions")
+			return false
+		case m == "span":
+			c.wrong(w.At, "%s can't write %s: the tracer sets the tags of a span when all is done", c.decl.Name, w.Name).
+				WithHint("tag is a standard action")
 			return false
 		}
 	}

@@ -28,6 +28,7 @@ func TestMatrixAgreesWithTheRows(t *testing.T) {
 		{`timeout(1s)`, `timeout(2s)`, "timeout|timeout", "!"},
 		{`mtls()`, `deny()`, "mtls|deny", "="},
 		{`trace("otel:4317")`, `metric("n")`, "trace|metric", "·"},
+		{`tag("a", "1")  trace("otel:4317")`, `tag("a", "2")`, "tag|tag", "!"},
 	} {
 		if got := marks[c.pair]; got != c.want {
 			t.Errorf("%s is marked %s, want %s", c.pair, got, c.want)

@@ -9,9 +9,9 @@ import (
 )
 
 // A part names a piece of a message, as facts and conditions write it:
-// `request`, `request.path`, `request.headers["x"]`, `response`, `jwt.claims`. A
-// part covers every part that continues it: `request` overlaps all of the
-// request, `request.headers` each header.
+// `request`, `request.path`, `request.headers["x"]`, `response`, `jwt.claims`,
+// `span.tags["x"]`. A part covers every part that continues it: `request` overlaps
+// all of the request, `request.headers` each header.
 //
 // In the facts of a declaration a word that is a parameter's name stands for its
 // argument, whether as the first word (`of.headers`) or as a key
@@ -33,7 +33,10 @@ func putIn(parts []string, args map[string]ir.Value) []string {
 		if keyed {
 			key = strings.TrimSuffix(key, "]")
 			if v, ok := args[key]; ok && v.Kind == ir.String {
-				key = fmt.Sprintf("%q", strings.ToLower(v.Str))
+				if key = v.Str; !strings.HasSuffix(head, ".tags") { // names of headers are the same in any case
+					key = strings.ToLower(key)
+				}
+				key = fmt.Sprintf("%q", key)
 			}
 			p += "[" + key + "]"
 		}

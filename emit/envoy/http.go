@@ -37,6 +37,7 @@ type httpChain struct {
 	mapped  map[string]bool                      // local replies that are mapped already
 	tracing *hcmv3.HttpConnectionManager_Tracing // nil: no spans
 	tags    []*tracingv3.CustomTag
+	tagKeys map[string]string // in the filter state, of tags that hang on a condition, by name
 	// perFilter is configuration that a filter looks for at the virtual host, by
 	// the filter's name.
 	perFilter map[string]*anypb.Any

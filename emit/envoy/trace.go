@@ -55,17 +55,24 @@ func traceHTTP(h *httpChain, c *call) {
 }
 
 // tagHTTP: tag(name, value). A tag with a condition is written into the filter
-// state where it holds; the span has no tag for what isn't there.
+// state where it holds; the span has no tag for what isn't there. Envoy takes one
+// tag of a name, so that those whose conditions exclude each other share a key.
 func tagHTTP(h *httpChain, c *call) {
-	tag := &tracingv3.CustomTag{Tag: c.str("name")}
+	name, value := c.str("name"), c.str("value")
 	if c.when == nil {
-		tag.Type = &tracingv3.CustomTag_Literal_{Literal: &tracingv3.CustomTag_Literal{Value: c.str("value")}}
-	} else {
-		key := "admc." + c.name
-		h.add(c, &httpstatev3.Config{OnRequestHeaders: []*statev3.FilterStateValue{stateValue(key, escapeFormat(c.str("value")))}})
-		tag.Type = &tracingv3.CustomTag_Value{Value: "%FILTER_STATE(" + key + ":PLAIN)%"}
+		h.tags = append(h.tags, &tracingv3.CustomTag{Tag: name, Type: &tracingv3.CustomTag_Literal_{Literal: &tracingv3.CustomTag_Literal{Value: value}}})
+		return
 	}
-	h.tags = append(h.tags, tag)
+	key, known := h.tagKeys[name]
+	if !known {
+		key = "admc." + c.name
+		if h.tagKeys == nil {
+			h.tagKeys = map[string]string{}
+		}
+		h.tagKeys[name] = key
+		h.tags = append(h.tags, &tracingv3.CustomTag{Tag: name, Type: &tracingv3.CustomTag_Value{Value: "%FILTER_STATE(" + key + ":PLAIN)%"}})
+	}
+	h.add(c, &httpstatev3.Config{OnRequestHeaders: []*statev3.FilterStateValue{stateValue(key, escapeFormat(value))}})
 }
 
 // trace makes the connection manager record spans.

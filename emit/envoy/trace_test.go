@@ -33,6 +33,9 @@ const (
 // nothing.
 func TestTracing(t *testing.T) {
 	tagged := func(name string) *ir.Action { return act("tag", args{"name": str(name), "value": str("50%")}) }
+	group := func(name string) policy {
+		return policy{name: name, when: headerIs("x-group", name), reads: betaReads, actions: []*ir.Action{act("tag", args{"name": str("beta"), "value": str(name)})}}
+	}
 	all := do("p", act("trace", nil))
 	rare := do("p", act("trace", args{"share": float(1e-6)}))
 	var traced []*tracing
@@ -45,6 +48,8 @@ func TestTracing(t *testing.T) {
 		{name: "a refusal", proto: "http", side: both, policies: []policy{all, do("q", act("deny", nil))}, probe: web("/"), want: "1 spans: trace.- 403"},
 		{name: "tags", proto: "http", side: both, policies: []policy{all, do("q", tagged("all")), {name: "r", when: beta, reads: betaReads, actions: []*ir.Action{tagged("beta")}}},
 			probe: each(web("/"), web("/", "x-group", "beta")), want: "2 spans: trace.- 200 all=50%, trace.- 200 all=50% beta=50%"},
+		{name: "one tag of two policies", proto: "http", side: both, policies: []policy{all, group("one"), group("two")},
+			probe: each(web("/"), web("/", "x-group", "one"), web("/", "x-group", "two")), want: "3 spans: trace.- 200, trace.- 200 beta=one, trace.- 200 beta=two"},
 		{name: "attempts", proto: "http", side: ir.Egress, policies: []policy{all, do("q", act("retry", args{"attempts": num(3)})), do("r", tagged("all"))},
 			probe: web("/flaky/3"), want: "3 spans: trace.- 200 all=50%, trace.- 503 all=50%, trace.- 503 all=50%"},
 		{name: "ids", proto: "http", side: both, policies: []policy{all},
