@@ -12,9 +12,6 @@ import (
 	internalv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/bootstrap/internal_listener/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-	"sigs.k8s.io/yaml"
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
@@ -88,7 +85,6 @@ func (a *adm) readyListener() *listenerv3.Listener {
 	hcm := &hcmv3.HttpConnectionManager{
 		StatPrefix: "ready",
 		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
-			Name: "ready",
 			VirtualHosts: []*routev3.VirtualHost{{
 				Name: "ready", Domains: []string{"*"},
 				Routes: routes, // of other paths a 404
@@ -103,18 +99,4 @@ func (a *adm) readyListener() *listenerv3.Listener {
 		// Connections of callers, however many, don't hide the ADM from the kubelet.
 		IgnoreGlobalConnLimit: true,
 	}
-}
-
-// render gives the file: a header line and YAML with sorted keys. protojson's
-// white space differs from binary to binary; the YAML made from it does not.
-func render(header string, m proto.Message) []byte {
-	js, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
-	if err != nil {
-		panic(err)
-	}
-	text, err := yaml.JSONToYAML(js)
-	if err != nil {
-		panic(err)
-	}
-	return append([]byte("# "+header+"\n"), text...)
 }

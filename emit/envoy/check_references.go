@@ -20,6 +20,7 @@ import (
 	inputv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/common_inputs/network/v3"
 	exprv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/rate_limit_descriptors/expr/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -78,6 +79,8 @@ func (c *checker) refer(m proto.Message) {
 	case *statev3.FilterStateValue:
 		c.states.made[m.GetObjectKey()] = true
 	case *inputv3.FilterStateInput:
+		c.states.used[m.Key] = true
+	case *envoymatcherv3.FilterStateMatcher:
 		c.states.used[m.Key] = true
 	case *rbacconfigv3.RBAC:
 		for name := range m.Policies {
@@ -185,8 +188,11 @@ func (c *checker) decidedFirst(m *hcmv3.HttpConnectionManager) {
 			}
 		}
 		walk(f.ProtoReflect(), func(in proto.Message) {
-			if input, ok := in.(*inputv3.FilterStateInput); ok {
-				read(input.Key)
+			switch in := in.(type) {
+			case *inputv3.FilterStateInput:
+				read(in.Key)
+			case *envoymatcherv3.FilterStateMatcher:
+				read(in.Key)
 			}
 		}, func(text string) {
 			for _, found := range stateInText.FindAllStringSubmatch(text, -1) {

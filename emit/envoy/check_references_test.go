@@ -45,6 +45,7 @@ var references = []struct{ field, holds string }{
 	{"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.cluster", ""},
 	{"envoy.extensions.matching.common_inputs.network.v3.FilterStateInput.key", ""},
 	{"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig.name", "c"}, // of a file; those of a server are its own
+	{"envoy.type.matcher.v3.FilterStateMatcher.key", ""},
 	{"envoy.type.matcher.v3.RegexMatcher.regex", ""},
 	{"xds.type.matcher.v3.RegexMatcher.regex", ""},
 	{"google.protobuf.StringValue.value", ""},
@@ -72,6 +73,7 @@ var naming = strings.Fields(`
 	envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue.factory_key envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue.object_key
 	envoy.extensions.filters.http.bandwidth_limit.v3.BandwidthLimit.stat_prefix envoy.extensions.filters.http.cors.v3.CorsPolicy.allow_headers
 	envoy.extensions.filters.http.cors.v3.CorsPolicy.allow_methods envoy.extensions.filters.http.cors.v3.CorsPolicy.max_age
+	envoy.extensions.filters.http.fault.v3.HTTPFault.abort_percent_runtime envoy.extensions.filters.http.fault.v3.HTTPFault.delay_percent_runtime
 	envoy.extensions.filters.http.ext_authz.v3.ExtAuthz.stat_prefix envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication.providers{}
 	envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication.stat_prefix envoy.extensions.filters.http.jwt_authn.v3.JwtHeader.name
 	envoy.extensions.filters.http.jwt_authn.v3.JwtHeader.value_prefix envoy.extensions.filters.http.jwt_authn.v3.JwtProvider.audiences

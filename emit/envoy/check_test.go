@@ -58,8 +58,7 @@ func TestCheckGRPC(t *testing.T) {
 	if errs := Check("x.yaml", data); len(errs) > 0 {
 		t.Fatalf("the good file: %v", errs)
 	}
-	used := "envoy_grpc:\n                  cluster_name: "
-	bad := strings.Replace(string(data), used+"grpc_guard.sec_9191", used+"elsewhere", 1)
+	bad := strings.Replace(string(data), "envoy_grpc: {cluster_name: grpc_guard.sec_9191", "envoy_grpc: {cluster_name: elsewhere", 1)
 	if bad == string(data) {
 		t.Fatalf("unexpected file:\n%s", data)
 	}

@@ -95,22 +95,21 @@ func (a *adm) put(c *clusterv3.Cluster, plane graph.Plane) {
 	}}}
 	protectCluster(c)
 	if plane != graph.TCP {
-		common := commonOptions()
+		common := &corev3.HttpProtocolOptions{MaxHeadersCount: u32(maxHeaderCount), MaxResponseHeadersKb: u32(maxHeadersKB)}
 		if c.ConnectionPoolPerDownstreamConnection {
 			common.IdleTimeout = seconds(leftConnection)
 		}
-		common.MaxResponseHeadersKb = u32(maxHeadersKB)
 		options := &upstreamv3.HttpProtocolOptions{CommonHttpProtocolOptions: common}
 		if plane == graph.GRPC {
 			options.UpstreamProtocolOptions = &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{
 				ExplicitHttpConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
-					ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: http2Options()},
+					ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: http2Options(plane)},
 				},
 			}
 		} else {
 			options.UpstreamProtocolOptions = &upstreamv3.HttpProtocolOptions_UseDownstreamProtocolConfig{
 				UseDownstreamProtocolConfig: &upstreamv3.HttpProtocolOptions_UseDownstreamHttpConfig{
-					HttpProtocolOptions: http1Options(), Http2ProtocolOptions: http2Options(),
+					HttpProtocolOptions: http1Options(), Http2ProtocolOptions: http2Options(plane),
 				},
 			}
 		}

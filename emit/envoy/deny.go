@@ -11,6 +11,7 @@ import (
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	directv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/direct_response/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"admc.dev/admc/lang/ir"
 )
@@ -38,14 +39,25 @@ func denyHTTP(h *httpChain, c *call) {
 // and what it says is rewritten by the details that name the policy. The body
 // is given as a format, since an empty inline_string would leave Envoy's.
 func (h *httpChain) answer(c *call, reply *hcmv3.ResponseMapper) {
-	anyone := &rbacconfigv3.Policy{
+	rule := &rbacconfigv3.Policy{
 		Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_Any{Any: true}}},
 		Principals:  []*rbacconfigv3.Principal{{Identifier: &rbacconfigv3.Principal_Any{Any: true}}},
 	}
-	h.add(c, &rbacv3.RBAC{
-		Rules:           &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: map[string]*rbacconfigv3.Policy{c.name: anyone}},
+	filter := &rbacv3.RBAC{
+		Rules:           &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: map[string]*rbacconfigv3.Policy{c.name: rule}},
 		RulesStatPrefix: c.policy().Name + ".",
-	})
+	}
+	if c.byWhen() && !c.when.late() { // the rule looks at the decision itself
+		rule.Principals[0].Identifier = &rbacconfigv3.Principal_FilterState{FilterState: &envoymatcherv3.FilterStateMatcher{
+			Key: c.when.key(),
+			Matcher: &envoymatcherv3.FilterStateMatcher_StringMatch{StringMatch: &envoymatcherv3.StringMatcher{
+				MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: "true"},
+			}},
+		}}
+		h.filters = append(h.filters, httpFilter(c.name, filter))
+	} else {
+		h.add(c, filter)
+	}
 	reply.Filter = celLogFilter(fmt.Sprintf("response.code_details == %s", celString("rbac_access_denied_matched_policy["+c.name+"]")))
 	h.replies = append(h.replies, reply)
 }

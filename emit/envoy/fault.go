@@ -32,6 +32,17 @@ func faultHTTP(h *httpChain, c *call) {
 			ErrorType: &faultv3.FaultAbort_HttpStatus{HttpStatus: uint32(abort)}, Percentage: of,
 		}
 	}
+	if !once && share == 1 && !c.byWhen() { // all of it or, by the filter's own runtime, nothing
+		c.switched = true
+		if delay > 0 {
+			filter.DelayPercentRuntime = c.switchKey()
+		}
+		if abort > 0 {
+			filter.AbortPercentRuntime = c.switchKey()
+		}
+		h.addOwn(c, c.name, filter)
+		return
+	}
 	if !once {
 		h.add(c, filter)
 		return

@@ -67,7 +67,7 @@ func (a *adm) httpListener(l *layout.Listener) {
 		}
 		a.listeners = append(a.listeners, a.sealed(l, front)...)
 	}
-	front.Metadata = policyMetadata(calls, true)
+	front.Metadata = policyMetadata(calls)
 }
 
 func (a *adm) newHTTPChain(l *layout.Listener, name string, calls, all []*call) *httpChain {
@@ -161,10 +161,10 @@ func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 	h.lower()
 	unsaid := strings.Join(append([]string{ir.ControlHeaders}, h.lookalikes()...), "|")
 	h.largePatterns = h.largePatterns || len(unsaid) > usualPattern
-	m := passThrough(h.name, unsaid)
+	m := passThrough(h.name, unsaid, h.plane())
 	m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: h.routeConfig()}
 	m.AccessLog = h.logs
-	m.Proxy_100Continue = !h.bodies // a client that waits for 100 has it from the proxy that waits for its body
+	m.Proxy_100Continue = m.Proxy_100Continue && !h.bodies // a client that waits for 100 has it from the proxy that waits for its body
 	m.HttpFilters = append(m.HttpFilters, h.filters...)
 	m.HttpFilters = append(m.HttpFilters, httpFilter("router", &routerv3.Router{SuppressEnvoyHeaders: true}))
 	if len(h.replies) > 0 {

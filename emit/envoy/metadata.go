@@ -12,11 +12,11 @@ import (
 // metadataKey is the filter_metadata namespace of what admc writes.
 const metadataKey = "admc"
 
-// policyMetadata says, on a listener or route, which policies it enforces and
-// where each is written, so that an operator who reads the configuration finds
-// the line; on a listener also the switch of each, and which of its actions go on
-// when that is off. Policies come in the order of the calls.
-func policyMetadata(calls []*call, switches bool) *corev3.Metadata {
+// policyMetadata says, on a listener, which policies it enforces and where each is
+// written, so that an operator who reads the configuration finds the line; the
+// switch of each, and which of its actions go on when that is off. Policies come in
+// the order of the calls.
+func policyMetadata(calls []*call) *corev3.Metadata {
 	var list []*structpb.Value
 	index := map[string]*structpb.Struct{}
 	for _, c := range calls {
@@ -37,10 +37,8 @@ func policyMetadata(calls []*call, switches bool) *corev3.Metadata {
 			list = append(list, structpb.NewStructValue(st))
 		}
 	}
-	if switches {
-		for _, c := range calls {
-			tellSwitch(index[c.policy().Name], c)
-		}
+	for _, c := range calls {
+		tellSwitch(index[c.policy().Name], c)
 	}
 	if len(list) == 0 {
 		return nil

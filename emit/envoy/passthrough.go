@@ -11,44 +11,47 @@ import (
 	casev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/header_formatters/preserve_case/v3"
 	uuidv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/request_id/uuid/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+
+	"admc.dev/admc/graph"
 )
 
-// Limits of Envoy at their largest: what a service accepts is its own affair.
+// Limits at their largest: what a service accepts is its own affair.
 const (
 	maxHeadersKB   = 8192  // Envoy allows no more
 	maxHeaderCount = 65535 // per message; Envoy's default is 100
-	maxConcurrent  = 1<<32 - 1
+	maxConcurrent  = 1e9   // at a time, which no proxy comes to
 )
 
 // passThrough is a connection manager that changes nothing: no time limits, no
 // headers added, their case kept, both HTTP versions on the port, upgrades,
-// trailers and 100-continue passed on.
+// trailers and 100-continue passed on. Of gRPC all is HTTP/2, without upgrades; a
+// caller that speaks HTTP/1 there has Envoy's defaults.
 // Headers of whose names one is in unsaid don't pass; it is a regular expression.
-func passThrough(name, unsaid string) *hcmv3.HttpConnectionManager {
-	return &hcmv3.HttpConnectionManager{
+//
+// An idle connection is closed after an hour, by Envoy's default. It neither
+// normalises paths nor touches a caller's request id unless it is told to.
+func passThrough(name, unsaid string, plane graph.Plane) *hcmv3.HttpConnectionManager {
+	m := &hcmv3.HttpConnectionManager{
 		CodecType:                  hcmv3.HttpConnectionManager_AUTO,
 		StatPrefix:                 name,
 		ServerHeaderTransformation: hcmv3.HttpConnectionManager_PASS_THROUGH,
 		ForwardClientCertDetails:   hcmv3.HttpConnectionManager_ALWAYS_FORWARD_ONLY,
 		GenerateRequestId:          no(),
-		PreserveExternalRequestId:  true,
-		NormalizePath:              no(),
-		Proxy_100Continue:          true,
 		StreamIdleTimeout:          off(),
 		MaxRequestHeadersKb:        u32(maxHeadersKB),
 		RequestHeadersTimeout:      seconds(headersWithin),
-		CommonHttpProtocolOptions:  commonOptions(),
-		HttpProtocolOptions:        http1Options(),
-		Http2ProtocolOptions:       http2Options(),
-		UpgradeConfigs:             []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		CommonHttpProtocolOptions:  &corev3.HttpProtocolOptions{MaxHeadersCount: u32(maxHeaderCount)},
+		Http2ProtocolOptions:       http2Options(plane),
 		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{
 			extension("keep", keepForwardedProto(unsaid)),
 		},
 	}
-}
-
-func commonOptions() *corev3.HttpProtocolOptions {
-	return &corev3.HttpProtocolOptions{IdleTimeout: seconds(idleConnection), MaxHeadersCount: u32(maxHeaderCount)}
+	if plane == graph.HTTP {
+		m.HttpProtocolOptions = http1Options()
+		m.Proxy_100Continue = true
+		m.UpgradeConfigs = []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}}
+	}
+	return m
 }
 
 func http1Options() *corev3.Http1ProtocolOptions {
@@ -64,9 +67,9 @@ func http1Options() *corev3.Http1ProtocolOptions {
 	}
 }
 
-func http2Options() *corev3.Http2ProtocolOptions {
+func http2Options(plane graph.Plane) *corev3.Http2ProtocolOptions {
 	return &corev3.Http2ProtocolOptions{
-		AllowConnect:                true,
+		AllowConnect:                plane == graph.HTTP, // of upgrades
 		MaxConcurrentStreams:        u32(maxStreams),
 		InitialStreamWindowSize:     u32(streamWindow),
 		InitialConnectionWindowSize: u32(connectionWindow),
@@ -89,7 +92,7 @@ func keepForwardedProto(unsaid string) *earlyv3.HeaderMutation {
 			}},
 		}}},
 		remove(protoAside),
-		set(protoAside, "%REQ("+forwardedProto+")%"),
+		{Action: &mutationv3.HeaderMutation_Append{Append: copyOf(protoAside, forwardedProto)}},
 		// Envoy takes the scheme from it, and a condition may read that.
 		remove(forwardedProto),
 	}}
@@ -100,8 +103,7 @@ func keepForwardedProto(unsaid string) *earlyv3.HeaderMutation {
 func restoreForwardedProto(rc *routev3.RouteConfiguration) {
 	host := rc.VirtualHosts[0]
 	host.RequestHeadersToRemove = append(host.RequestHeadersToRemove, forwardedProto)
-	host.RequestHeadersToAdd = append(host.RequestHeadersToAdd,
-		added(forwardedProto, "%REQ("+protoAside+")%", corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))
+	host.RequestHeadersToAdd = append(host.RequestHeadersToAdd, copyOf(forwardedProto, protoAside))
 	rc.RequestHeadersToRemove = append(rc.RequestHeadersToRemove, protoAside)
 }
 
@@ -113,10 +115,9 @@ func requestHeader(name string) string {
 	return name
 }
 
-func set(name, format string) *mutationv3.HeaderMutation {
-	return &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Append{
-		Append: added(name, format, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD),
-	}}
+// copyOf gives a header that is not there the value of another, if that is.
+func copyOf(name, from string) *corev3.HeaderValueOption {
+	return &corev3.HeaderValueOption{Header: &corev3.HeaderValue{Key: name, Value: "%REQ(" + from + ")%"}}
 }
 
 func remove(name string) *mutationv3.HeaderMutation {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"sigs.k8s.io/yaml"
 
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang"
@@ -147,15 +148,19 @@ policy b { on web -> cache  stream(9/h) }
 	files := compileArchive(t, &txtar.Archive{Files: []txtar.File{{Name: "graph.yaml", Data: []byte(payloadGraph)}, {Name: "x.adm", Data: []byte(program)}}})
 	data, _ := files.Get("adm/web/" + FileName)
 	validate(t, data)
+	js, err := yaml.YAMLToJSON(data)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{
-		`inline_string: -- 3 0.5 true 1.5s 2048 GET a+ say "hi" ${n}`,
-		"filter_context:\n", "deep:\n", "nested:\n", "wait: 1.5s", "part: 0.125",
-		"fill_interval: 60s\n", "max_tokens: 7\n", "denominator: TEN_THOUSAND\n", "numerator: 50\n",
-		"compression_level: BEST_SPEED\n", "- text/html\n",
-		"fill_interval: 3600s\n", "max_tokens: 9\n", "code: ServiceUnavailable\n",
+		`"inline_string":"-- 3 0.5 true 1.5s 2048 GET a+ say \"hi\" ${n}"`,
+		`"filter_context":{"deep":{"nested":[1.5,true,"x"]},"list":["a","b"],"map":{"k":"v"},"n":3,"part":0.125,"wait":"1.5s"}`,
+		`"token_bucket":{"fill_interval":"60s","max_tokens":7,"tokens_per_fill":7}`, `{"denominator":"TEN_THOUSAND","numerator":50}`,
+		`"compression_level":"BEST_SPEED"`, `"content_type":["text/html"]`,
+		`"token_bucket":{"fill_interval":"3600s","max_tokens":9,"tokens_per_fill":9}`, `"code":"ServiceUnavailable"`,
 	} {
-		if !strings.Contains(string(data), want) {
-			t.Errorf("no %q", want)
+		if !strings.Contains(string(js), want) {
+			t.Errorf("no %s", want)
 		}
 	}
 	if t.Failed() {
@@ -322,12 +327,12 @@ policy d_authz { on web -> api  when { request.url_path == "/b" }  deny() }
 	validate(t, data)
 	last := -1
 	for _, name := range []string{"d_authz/when", "a_move/when", "c_other/when", "d_authz/deny", "a_move/move", "b_path/when", "b_path/set_header", "c_other/set_header"} {
-		at := strings.Index(string(data), "- name: "+name+"\n")
+		at := filterAt(data, name)
 		if at < 0 {
 			t.Fatalf("no filter %s in\n%s", name, data)
 		}
 		if name == "c_other/when" || name == "a_move/when" || name == "d_authz/when" {
-			if move := strings.Index(string(data), "- name: a_move/move\n"); at > move {
+			if move := filterAt(data, "a_move/move"); at > move {
 				t.Errorf("%s stands behind a_move/move", name)
 			}
 			continue
@@ -337,4 +342,14 @@ policy d_authz { on web -> api  when { request.url_path == "/b" }  deny() }
 		}
 		last = at
 	}
+}
+
+// filterAt is where a filter begins in a file, on lines of its own or on one; -1: it
+// isn't there.
+func filterAt(file []byte, name string) int {
+	at := regexp.MustCompile(`- \{?name: ` + regexp.QuoteMeta(name) + `[,\n]`).FindIndex(file)
+	if at == nil {
+		return -1
+	}
+	return at[0]
 }

@@ -34,8 +34,6 @@ const (
 	// headersWithin is how long a request's headers may take from their first byte:
 	// no server is asked before they are there, so that its own limit can't help.
 	headersWithin = time.Minute
-	// idleConnection is how long an HTTP connection without a request is kept.
-	idleConnection = time.Hour
 	// leftConnection is how long a connection to a receiver is kept without a
 	// request, where each is for one connection of a caller: Envoy doesn't close it
 	// with that, and nobody else could use it.
@@ -104,9 +102,9 @@ func protectCluster(c *clusterv3.Cluster) {
 
 // overload sheds load before the memory of the container or its descriptors end:
 // to lack either would end the proxy, and all connections with it. The names
-// are Envoy's.
+// are Envoy's, but for the heap's, by which triggers find it.
 func (a *adm) overload() *overloadv3.OverloadManager {
-	const heap, connections = "envoy.resource_monitors.fixed_heap", "envoy.resource_monitors.global_downstream_max_connections"
+	const heap, connections = "heap", "envoy.resource_monitors.global_downstream_max_connections"
 	above := func(share float64) []*overloadv3.Trigger {
 		return []*overloadv3.Trigger{{Name: heap, TriggerOneof: &overloadv3.Trigger_Threshold{Threshold: &overloadv3.ThresholdTrigger{Value: share}}}}
 	}

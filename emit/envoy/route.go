@@ -77,7 +77,7 @@ func (h *httpChain) routeConfig() *routev3.RouteConfiguration {
 	default:
 		host.Matcher = h.routeTree(whens, nil).GetMatcher()
 	}
-	config := &routev3.RouteConfiguration{Name: h.name, VirtualHosts: []*routev3.VirtualHost{host}}
+	config := &routev3.RouteConfiguration{VirtualHosts: []*routev3.VirtualHost{host}}
 	restoreForwardedProto(config)
 	return config
 }
@@ -164,9 +164,8 @@ func (h *httpChain) route(held []*when) *routev3.Route {
 	}
 	h.direct(t)
 	r := &routev3.Route{
-		Match:    everyPath(),
-		Action:   &routev3.Route_Route{Route: t.action},
-		Metadata: policyMetadata(t.calls, false),
+		Match:  everyPath(),
+		Action: &routev3.Route_Route{Route: t.action},
 	}
 	r.StatPrefix = policyNames(t.calls)
 	if t.repeats {

@@ -61,7 +61,7 @@ func (a *adm) tcpListener(l *layout.Listener) {
 		}
 		all = append(all, listener)
 	}
-	all[0].Address, all[0].Metadata = address("127.0.0.1", l.Port), policyMetadata(calls, true)
+	all[0].Address, all[0].Metadata = address("127.0.0.1", l.Port), policyMetadata(calls)
 	a.listeners = append(append(a.listeners, a.sealed(l, all[0])...), all[1:]...)
 }
 

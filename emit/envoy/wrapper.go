@@ -37,7 +37,7 @@ func (h *httpChain) timedOut() {
 	}
 	h.mapped["timeout"] = true
 	h.replies = append(h.replies, &hcmv3.ResponseMapper{
-		Filter:       celLogFilter(`response.code_details in ["response_timeout", "upstream_response_timeout", "upstream_per_try_timeout", "stream_idle_timeout"]`),
+		Filter:       flagFilter("UT", "SI"), // of the request, an attempt or silence
 		HeadersToAdd: grpcStatus(grpcDeadlineExceeded),
 	})
 }
