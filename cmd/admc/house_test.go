@@ -46,6 +46,7 @@ var walls = map[string][]string{
 	"sigs.k8s.io/yaml":                       {"emit/envoy", "emit/kube"},
 	"sigs.k8s.io/kustomize":                  {"emit/kube", "emit/kube/krusty"},
 	"gopkg.in/yaml.v3":                       {"graph", "emit/kube", "cmd/admc"},
+	"go.yaml.in/yaml/v3":                     {"emit/envoy"},
 }
 
 type listed struct {

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -112,7 +113,7 @@ func inPlace(dir string, files *emit.Files, bootstrap string) ([]byte, error) {
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			return nil, err
 		}
-		data = bytes.ReplaceAll(data, beside, []byte(file))
+		data = bytes.ReplaceAll(data, beside, []byte(strconv.Quote(file))) // whatever is in it
 	}
 	return data, nil
 }

@@ -11,7 +11,6 @@ import (
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	directv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/direct_response/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"admc.dev/admc/lang/ir"
 )
@@ -48,12 +47,7 @@ func (h *httpChain) answer(c *call, reply *hcmv3.ResponseMapper) {
 		RulesStatPrefix: c.policy().Name + ".",
 	}
 	if c.byWhen() && !c.when.late() { // the rule looks at the decision itself
-		rule.Principals[0].Identifier = &rbacconfigv3.Principal_FilterState{FilterState: &envoymatcherv3.FilterStateMatcher{
-			Key: c.when.key(),
-			Matcher: &envoymatcherv3.FilterStateMatcher_StringMatch{StringMatch: &envoymatcherv3.StringMatcher{
-				MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: "true"},
-			}},
-		}}
+		rule.Principals[0].Identifier = &rbacconfigv3.Principal_FilterState{FilterState: c.when.decided()}
 		h.filters = append(h.filters, httpFilter(c.name, filter))
 	} else {
 		h.add(c, filter)

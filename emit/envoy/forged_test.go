@@ -4,6 +4,7 @@ package envoy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -22,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,12 +96,13 @@ calls:
 		data, _ := files.Get(a.Dir + "/" + FileName)
 		for _, name := range []string{"certificate.yaml", "authorities.yaml"} {
 			if text, ok := files.Get(a.Dir + "/" + name); ok {
+				data = bytes.ReplaceAll(data, []byte(SecretsDirectory+"/"+name), []byte(strconv.Quote(filepath.Join(secrets, name))))
 				if err := os.WriteFile(filepath.Join(secrets, name), text, 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		runADM(t, server, a, []byte(strings.ReplaceAll(string(data), SecretsDirectory+"/", secrets+"/")))
+		runADM(t, server, a, data)
 	}
 }
 

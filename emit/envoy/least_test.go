@@ -3,6 +3,7 @@ package envoy
 import (
 	"bytes"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func TestTwoScreens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(example), "\n- policy: ") + strings.Count(string(example), " policy: "); n != 2 {
+	if n := len(regexp.MustCompile(`[ {]policy: `).FindAll(example, -1)); n != 2 {
 		t.Errorf("the example names %d policies", n)
 	}
 	if n := bytes.Count(example, []byte("\n")); n > twoScreens {

@@ -51,8 +51,8 @@ func (h *httpChain) addRoute(c *call, apply func(t *target)) {
 	h.routes = append(h.routes, routeOp{c, c.when, apply})
 }
 
-// routeConfig gives the routes: one, or a tree of matchers with one for each
-// combination of the conditions.
+// routeConfig gives the routes: one, or one for each combination of the conditions,
+// in a list or at the leaves of a tree of matchers.
 func (h *httpChain) routeConfig() *routev3.RouteConfiguration {
 	host := &routev3.VirtualHost{Name: h.name, Domains: []string{"*"}, TypedPerFilterConfig: h.perFilter}
 	if h.next != "" || h.name != h.l.Name { // read in front; behind, a receiver's own would be
@@ -66,14 +66,10 @@ func (h *httpChain) routeConfig() *routev3.RouteConfiguration {
 	}
 	whens = h.switchRoutes(whens)
 	switch {
-	case len(whens) == 0:
-		host.Routes = []*routev3.Route{h.route(nil)}
-	case len(whens) == 1 && whens[0].onlySwitch:
-		on := h.route(whens)
-		on.Match.RuntimeFraction = &corev3.RuntimeFractionalPercent{RuntimeKey: Switch(whens[0].switchOf), DefaultValue: fraction(1)}
-		host.Routes = []*routev3.Route{on, h.route(nil)}
 	case h.combinations(whens, nil) > maxRoutes:
 		h.cannot(h.routes[0].call.Action, "more than %d combinations of the conditions that bound, repeat or direct the requests of one edge", maxRoutes)
+	case listable(whens):
+		host.Routes = h.routeList(whens, nil)
 	default:
 		host.Matcher = h.routeTree(whens, nil).GetMatcher()
 	}
@@ -104,6 +100,36 @@ func (h *httpChain) switchRoutes(whens []*when) []*when {
 		}
 	}
 	return whens
+}
+
+// listable reports whether a route can match by all of the conditions: by one
+// switch, and by any number of decisions in the filter state.
+func listable(whens []*when) bool {
+	switches := 0
+	for _, w := range whens {
+		if w.onlySwitch {
+			switches++
+		}
+	}
+	return switches < 2
+}
+
+// routeList gives the routes in the order in which they are tried: one where more
+// holds comes before those where only a part of that does.
+func (h *httpChain) routeList(whens, held []*when) []*routev3.Route {
+	whens = h.open(whens, held)
+	if len(whens) > 0 {
+		return append(h.routeList(whens[1:], append(slices.Clone(held), whens[0])), h.routeList(whens[1:], held)...)
+	}
+	r := h.route(held)
+	for _, w := range held {
+		if w.onlySwitch {
+			r.Match.RuntimeFraction = &corev3.RuntimeFractionalPercent{RuntimeKey: Switch(w.switchOf), DefaultValue: fraction(1)}
+		} else {
+			r.Match.FilterState = append(r.Match.FilterState, w.decided())
+		}
+	}
+	return []*routev3.Route{r}
 }
 
 // routeTree decides the conditions one after the other. At its leaves are the

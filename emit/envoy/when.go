@@ -180,6 +180,16 @@ func (w *when) holds() *matcherv3.Matcher_MatcherList_Predicate {
 	return stateIs(w.key(), "true")
 }
 
+// decided is holds for rules and routes, which look into the filter state themselves.
+func (w *when) decided() *envoymatcherv3.FilterStateMatcher {
+	return &envoymatcherv3.FilterStateMatcher{
+		Key: w.key(),
+		Matcher: &envoymatcherv3.FilterStateMatcher_StringMatch{StringMatch: &envoymatcherv3.StringMatcher{
+			MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: "true"},
+		}},
+	}
+}
+
 // stateIs is the predicate "the filter state has the value under the key".
 func stateIs(key, value string) *matcherv3.Matcher_MatcherList_Predicate {
 	return single(&inputv3.FilterStateInput{Key: key}, func(s *matcherv3.Matcher_MatcherList_Predicate_SinglePredicate) {
