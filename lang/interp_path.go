@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -21,11 +22,17 @@ func normalPath(target string) (path, refused string) {
 		}
 	}
 	path = mergeSlashes(resolveDots(spell(path)))
+	if dotsWithParameters.MatchString(path) {
+		return target, "its path has a dot segment with parameters"
+	}
 	if asked {
 		path += "?" + query
 	}
 	return path, ""
 }
+
+// dotsWithParameters are `..;a=b` and the like, on whose meaning services differ.
+var dotsWithParameters = regexp.MustCompile(`/\.\.?;`)
 
 // spell escapes what a path can't hold and nothing that is unreserved (RFC 3986,
 // section 2.3). A backslash is a slash.

@@ -21,12 +21,13 @@ import (
 // adm collects the parts of one bootstrap.
 type adm struct {
 	*layout.ADM
-	bag       *diag.Bag
-	listeners []*listenerv3.Listener
-	clusters  map[string]*clusterv3.Cluster // by name; only those that something refers to
-	chained   bool                          // some listener is internal
-	counted   bool                          // some policy keeps a metric
-	unsealed  bool                          // some listener takes the seal off and passes bytes on
+	bag        *diag.Bag
+	listeners  []*listenerv3.Listener
+	clusters   map[string]*clusterv3.Cluster // by name; only those that something refers to
+	chained    bool                          // some listener is internal
+	counted    bool                          // some policy keeps a metric
+	unsealed   bool                          // some listener takes the seal off and passes bytes on
+	unresolved bool                          // some listener makes one spelling of each path
 	// largePatterns: some regular expression of ours is larger than Envoy takes
 	// unless it is told to.
 	largePatterns bool

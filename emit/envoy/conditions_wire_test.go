@@ -65,7 +65,7 @@ func wireRequests() []wireRequest {
 			out = append(out, base([2]string{name, lines[0]}, [2]string{name, lines[1]}))
 		}
 	}
-	for _, path := range []string{"/a", "/a?", "/a?b", "/a?b?c", "/?", "/#", "/a#b", "/a?b#c", "/%61", "/A", "/a%20b", "/%c3%a9", "//a", "/a/../b", "/a;x", "/a/.", "/a?/../", "/a?%2f", "/status/200", "/status/404", "/status/503", "/a/b/c", "/" + strings.Repeat("a", 4000)} {
+	for _, path := range []string{"/a", "/a?", "/a?b", "/a?b?c", "/?", "/#", "/a#b", "/a?b#c", "/%61", "/A", "/a%20b", "/%c3%a9", "//a", "/a/../b", "/a/..;/b", "/a/%2e%2e;x/b", "/.;", "/a/..;b/../c", "/a;x", "/a/.", "/a?/../", "/a?%2f", "/status/200", "/status/404", "/status/503", "/a/b/c", "/" + strings.Repeat("a", 4000)} {
 		r := base([2]string{"x-a", "/a"})
 		r.path = path
 		out = append(out, r)

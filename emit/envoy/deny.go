@@ -52,7 +52,7 @@ func (h *httpChain) answer(c *call, reply *hcmv3.ResponseMapper) {
 	} else {
 		h.add(c, filter)
 	}
-	reply.Filter = celLogFilter(fmt.Sprintf("response.code_details == %s", celString("rbac_access_denied_matched_policy["+c.name+"]")))
+	reply.Filter = refusedBy(c.name)
 	h.replies = append(h.replies, reply)
 }
 
@@ -72,6 +72,11 @@ func allowHTTP(h *httpChain, c *call) {
 // server that speaks first go out.)
 func denyTCP(t *tcpChain, c *call) {
 	t.end(c, &directv3.Config{})
+}
+
+// refusedBy is the condition that the rule of a name refused a request.
+func refusedBy(rule string) *accesslogv3.AccessLogFilter {
+	return celLogFilter(fmt.Sprintf("response.code_details == %s", celString("rbac_access_denied_matched_policy["+rule+"]")))
 }
 
 // celLogFilter is a condition on a finished request or a local reply.

@@ -167,9 +167,6 @@ func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 	m.Proxy_100Continue = m.Proxy_100Continue && !h.bodies // a client that waits for 100 has it from the proxy that waits for its body
 	m.HttpFilters = append(m.HttpFilters, h.filters...)
 	m.HttpFilters = append(m.HttpFilters, httpFilter("router", &routerv3.Router{SuppressEnvoyHeaders: true}))
-	if len(h.replies) > 0 {
-		m.LocalReplyConfig = &hcmv3.LocalReplyConfig{Mappers: h.replies}
-	}
 	h.trace(m)
 	whens := h.whens()
 	if slices.ContainsFunc(whens, (*when).sampled) {
@@ -179,8 +176,13 @@ func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 	if slices.ContainsFunc(whens, func(w *when) bool { return w.readsAny(pathParts) }) ||
 		slices.ContainsFunc(h.all, func(c *call) bool { return c.low.byPath != nil && c.low.byPath(c) }) {
 		normalizePath(m)
+		h.refuseDots(m)
 	} else if slices.ContainsFunc(h.l.Beside, decidesByPath) {
 		onePath(m) // what is logged and passed on is spelled the same at both ends
+		h.unresolved = true
+	}
+	if len(h.replies) > 0 {
+		m.LocalReplyConfig = &hcmv3.LocalReplyConfig{Mappers: h.replies}
 	}
 	return m
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -35,7 +34,7 @@ func render(header string, m proto.Message) []byte {
 	if err := dec.Decode(&value); err != nil {
 		panic(err)
 	}
-	d := document{root: yamlNode(value), widths: map[string]int{}, first: map[string]*yaml.Node{}, anchors: map[string]int{}}
+	d := document{root: yamlNode(value), widths: map[string]int{}, first: map[int]*yaml.Node{}, numbers: map[*yaml.Node]int{}, texts: map[string]int{}, anchors: map[string]int{}}
 	d.layOut()
 	d.share(d.root)
 	var out bytes.Buffer
@@ -91,9 +90,11 @@ func nameFirst(n *yaml.Node) {
 // A document is one file while its form is chosen.
 type document struct {
 	root    *yaml.Node
-	widths  map[string]int        // of scalars, by style and value
-	first   map[string]*yaml.Node // values of keys on several lines, by their text
-	anchors map[string]int        // how many begin with a name
+	widths  map[string]int     // of scalars, by style and value
+	first   map[int]*yaml.Node // values of keys on several lines, by what is the same
+	numbers map[*yaml.Node]int // see same
+	texts   map[string]int     // numbers by what they stand for
+	anchors map[string]int     // how many begin with a name
 }
 
 // layOut chooses what stands on one line.
@@ -182,15 +183,15 @@ func (d *document) share(n *yaml.Node) {
 			continue
 		}
 		if below > 1 && key != "typed_config" && anchorable.MatchString(key) {
-			text := sameText(part)
-			if before := d.first[text]; before != nil {
+			is := d.same(part)
+			if before := d.first[is]; before != nil {
 				if before.Anchor == "" {
 					before.Anchor = d.anchor(key)
 				}
 				n.Content[i] = &yaml.Node{Kind: yaml.AliasNode, Value: before.Anchor, Alias: before}
 				continue
 			}
-			d.first[text] = part
+			d.first[is] = part
 		}
 		d.share(part)
 	}
@@ -224,15 +225,25 @@ func lines(n *yaml.Node) int {
 	return sum
 }
 
-// sameText is the same for equal nodes, and for no others.
-func sameText(n *yaml.Node) string {
-	if n.Kind == yaml.ScalarNode {
-		return fmt.Sprintf("%d%q", n.Style, n.Value)
+// same is a number that equal nodes have, and no others. Each node is looked at
+// once: a node's text is made of the numbers of its parts.
+func (d *document) same(n *yaml.Node) int {
+	if number, known := d.numbers[n]; known {
+		return number
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "(%d", n.Kind)
-	for _, part := range n.Content {
-		b.WriteString(sameText(part))
+	text := fmt.Sprintf("%d%q", n.Style, n.Value)
+	if n.Kind != yaml.ScalarNode {
+		parts := make([]int, len(n.Content))
+		for i, part := range n.Content {
+			parts[i] = d.same(part)
+		}
+		text = fmt.Sprint(n.Kind, parts)
 	}
-	return b.String() + ")"
+	number, known := d.texts[text]
+	if !known {
+		number = len(d.texts)
+		d.texts[text] = number
+	}
+	d.numbers[n] = number
+	return number
 }

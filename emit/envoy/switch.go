@@ -146,6 +146,9 @@ func (a *adm) needs() map[string]*structpb.Value {
 		// `connection: close` would not arrive.
 		needs["envoy.reloadable_features.enable_send_rst_on_user_space_socket"] = structpb.NewBoolValue(false)
 	}
+	if a.unresolved {
+		needs[keepDots] = structpb.NewBoolValue(false)
+	}
 	if a.largePatterns {
 		needs["re2.max_program_size.error_level"] = structpb.NewNumberValue(1 << 20)
 	}
