@@ -144,6 +144,11 @@ func TestDrain(t *testing.T) {
 		t.Error("not drained")
 	}
 
+	// A deadline before it has been quiet for long enough, with nothing open.
+	if said, err := admcIn(t, adm, "adm", "drain", "--timeout", "1s", "--quiet", "1m"); err != nil {
+		t.Errorf("nothing is open: %v: %q", err, said)
+	}
+
 	// Without one, SIGTERM cuts what is open: the control.
 	adm.Terminate()
 	adm.Start()

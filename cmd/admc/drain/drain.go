@@ -36,7 +36,7 @@ const interval = 100 * time.Millisecond
 // no byte stream is open and none has come for a while. HTTP connections without
 // a request may be left: their clients find them closed, and connect again. A
 // byte stream is waited for until its end: only the two that speak on it know
-// when that is. When ctx ends first the error is an Open.
+// when that is. When ctx ends first, and something is open, the error is an Open.
 func Until(ctx context.Context, o Options) error {
 	a := admin{&http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -48,11 +48,12 @@ func Until(ctx context.Context, o Options) error {
 		return err
 	}
 	var last load
-	for since := time.Now(); ; {
+	looked := false
+	for since := time.Now(); ; looked = true {
 		now, err := a.load(ctx)
 		if err != nil {
-			if ctx.Err() != nil {
-				return Open{last}
+			if ctx.Err() != nil && looked {
+				return last.open()
 			}
 			return err
 		}
@@ -60,12 +61,12 @@ func Until(ctx context.Context, o Options) error {
 			since = time.Now()
 		}
 		last = now
-		if now.Requests == 0 && now.Streams == 0 && time.Since(since) >= o.Quiet {
+		if last.open() == nil && time.Since(since) >= o.Quiet {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return Open{last}
+			return last.open()
 		case <-time.After(interval):
 		}
 	}
@@ -153,4 +154,12 @@ func parse(r io.Reader) (load, error) {
 		}
 	}
 	return out, lines.Err()
+}
+
+// open is nil when nothing is.
+func (l load) open() error {
+	if l.Requests == 0 && l.Streams == 0 {
+		return nil
+	}
+	return Open{l}
 }
