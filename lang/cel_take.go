@@ -91,6 +91,10 @@ func (c *compiler) takeKey(e ast.Expr, op operator, a *attribute, key string, at
 			c.errorf(e, CELType, at, "%q is not the name of a header", key)
 			return nil
 		}
+		if slices.Contains(ofOneConnection, key) {
+			c.errorf(e, CELUnsupported, at, "%s is about one connection (RFC 9110, section 7.6.1), and is taken off before a policy looks", key)
+			return nil
+		}
 		if strings.HasPrefix(key, "x-admc-") {
 			c.errorf(e, CELUnsupported, at, "%s is a header of the ADM's own", key)
 			return nil
@@ -102,6 +106,10 @@ func (c *compiler) takeKey(e ast.Expr, op operator, a *attribute, key string, at
 	}
 	return &term{op: op, kind: k, attr: a, key: key, at: at}
 }
+
+// ofOneConnection are headers that a proxy reads itself and doesn't keep. (It does
+// keep `connection` beside `upgrade: websocket`.)
+var ofOneConnection = []string{"connection", "keep-alive", "proxy-connection", "transfer-encoding"}
 
 // pseudoHeaders are what Envoy keeps in its header maps under another name.
 var pseudoHeaders = map[string]map[string]string{

@@ -84,6 +84,7 @@ func (c *checker) check(files []*syntax.File) *ir.Program {
 	}
 	c.stamp()
 	out := c.program()
+	c.lookalikes(out.Obligations)
 	c.requires(c.rules)
 	c.unused()
 	out.Tests = c.tests(c.testNodes)

@@ -43,18 +43,19 @@ const (
 	AlwaysFalse   diag.Code = "always-false"
 	WrongProtocol diag.Code = "wrong-protocol"
 
-	NoSide        diag.Code = "no-side"
-	SideDependent diag.Code = "side-dependent"
-	DividedBudget diag.Code = "divided-budget"
-	NoProvider    diag.Code = "no-provider"
-	AgainstOrder  diag.Code = "against-order"
-	ClosedCall    diag.Code = "closed-call"
-	Conflict      diag.Code = "conflict"
-	RequireUnmet  diag.Code = "require-unmet"
-	UnknownPolicy diag.Code = "unknown-policy"
-	OrderCycle    diag.Code = "order-cycle"
-	UnusedOrder   diag.Code = "unused-order"
-	Overruled     diag.Code = "overruled"
+	NoSide          diag.Code = "no-side"
+	SideDependent   diag.Code = "side-dependent"
+	DividedBudget   diag.Code = "divided-budget"
+	NoProvider      diag.Code = "no-provider"
+	AgainstOrder    diag.Code = "against-order"
+	ClosedCall      diag.Code = "closed-call"
+	Conflict        diag.Code = "conflict"
+	RequireUnmet    diag.Code = "require-unmet"
+	UnknownPolicy   diag.Code = "unknown-policy"
+	OrderCycle      diag.Code = "order-cycle"
+	UnusedOrder     diag.Code = "unused-order"
+	HeaderLookalike diag.Code = "header-lookalike"
+	Overruled       diag.Code = "overruled"
 
 	RefusesNothing    diag.Code = "refuses-nothing"
 	TwoEndedCondition diag.Code = "two-ended-condition"
@@ -423,6 +424,15 @@ policy count { on search -> geo  rate_limit(5/s) }
 	Good: `@before(count)
 policy cut { on search -> geo  fault(abort: 503) }
 policy count { on search -> geo  rate_limit(5/s) }
+`,
+}, {
+	Code:    HeaderLookalike,
+	Summary: "Two policies on one port go by headers that many servers take for one, such as `x-user` and `x_user`.",
+	Bad: `policy a { on search -> geo  set_header("x-user", "search") }
+policy b { on search -> geo  when { request.headers["x_user"] == "bob" }  deny() }
+`,
+	Good: `policy a { on search -> geo  set_header("x-mark", "search") }
+policy b { on search -> geo  when { request.headers["x-user"] == "bob" }  deny() }
 `,
 }, {
 	Code:    Overruled,

@@ -37,6 +37,9 @@ func taken(h Headers, plane graph.Plane) {
 		}
 		h["cookie"] = []string{whole}
 	}
+	if plane == graph.HTTP {
+		ofConnection(h)
+	}
 	for name, lines := range h {
 		switch {
 		case untaken.MatchString(name):
@@ -52,5 +55,26 @@ func taken(h Headers, plane graph.Plane) {
 		if delete(h, "te"); slices.Contains(strings.FieldsFunc(te, func(r rune) bool { return r == ',' || r == ' ' }), "trailers") {
 			h["te"] = []string{"trailers"}
 		}
+	}
+}
+
+// ofConnection takes off what is about one connection, and what `connection` says
+// is, but for WebSockets, which are passed on.
+func ofConnection(h Headers) {
+	socket := strings.EqualFold(h.Get("upgrade"), "websocket")
+	for _, line := range h["connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.ToLower(strings.TrimSpace(name)); !socket || name != "upgrade" {
+				delete(h, name)
+			}
+		}
+	}
+	for _, name := range ofOneConnection {
+		if !socket || name != "connection" {
+			delete(h, name)
+		}
+	}
+	if !socket {
+		delete(h, "upgrade")
 	}
 }

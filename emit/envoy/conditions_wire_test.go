@@ -70,6 +70,7 @@ func wireRequests() []wireRequest {
 		r.path = path
 		out = append(out, r)
 	}
+	out = append(out, base([2]string{"connection", "x-a"}, [2]string{"x-a", "a"}), base([2]string{"connection", "close, X-B"}, [2]string{"x-b", "a"}, [2]string{"x-a", "a"}))
 	for _, host := range []string{"SHOP", "shop:80", "a.b", "[::1]:80", "shop.", "a_b"} {
 		r := base()
 		r.host = host
