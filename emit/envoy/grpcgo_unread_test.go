@@ -25,7 +25,7 @@ import (
 // what it doesn't know.
 var unreadable = []struct{ call, against string }{
 	{`jwt(issuer: "i", jwks: "{\"keys\":[{\"kty\":\"oct\",\"k\":\"YQ\"}]}")`, "jwt_authn"},
-	{`ext_authz(address: "guard.test:19998")`, "ExtAuthz"},
+	{`ext_authz(address: "guard.test:19998")`, dotsName}, // which stands before it, and is for servers only
 	{`mtls()`, "tls_params"},
 	{`rate_limit(rate: 1/h, burst: 1)`, "LocalRateLimit"},
 	{`concurrency_limit(1)`, "AdaptiveConcurrency"},
@@ -51,6 +51,7 @@ var unreadable = []struct{ call, against string }{
 // unreadableAtServer are those that only the receiver's side does.
 var unreadableAtServer = []struct{ call, against string }{
 	{`max_body(1B)`, "BodySizeLimit"},
+	{`ext_authz(address: "guard.test:19998")`, "ExtAuthz"},
 }
 
 // httpOnly are the actions that the checker refuses on grpc.
