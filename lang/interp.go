@@ -119,10 +119,11 @@ type Step struct {
 // interpreted is what acts on one call.
 type interpreted struct {
 	rules    []*rule
-	acts     []*act // without wrappers, by rank
-	wrappers []*act // by rank
-	fronts   []*act // of policies that stand before a wrapper by hand, by rank
-	byPath   bool   // a condition or an action decides by the path
+	acts     []*act   // without wrappers, by rank
+	wrappers []*act   // by rank
+	fronts   []*act   // of policies that stand before a wrapper by hand, by rank
+	names    []string // of headers that are decided by or written
+	byPath   bool     // a condition or an action decides by the path
 	sampled  bool
 }
 
@@ -174,7 +175,11 @@ func (in *Interp) add(o *ir.Obligation, e *ir.Edge) {
 	c.rules = append(c.rules, r)
 	c.sampled = c.sampled || o.Policy.Sample < 1
 	c.byPath = c.byPath || r.cond != nil && readsPath(r.cond.Reads)
+	if r.cond != nil {
+		c.names = append(c.names, headersIn(r.cond.Reads)...)
+	}
 	for _, a := range o.Actions {
+		c.names = append(c.names, headersIn(putIn(a.Decl.Writes, a.Args))...)
 		c.byPath = c.byPath || decidesByPath(a)
 		x := &act{Action: a, rule: r}
 		x.deed, _ = deedOf(a.Decl)

@@ -3,6 +3,7 @@ package lang
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -58,6 +59,9 @@ func (in *Interp) exchange(r *Request, number int) *exchange {
 	x.start = x.at
 	x.msg = message{method: r.Method, path: r.Path, host: cmp.Or(r.Host, clientHost(r.Call)), headers: r.Headers.Clone()}
 	taken(x.msg.headers, r.Call.Protocol.Plane())
+	maps.DeleteFunc(x.msg.headers, func(name string, _ []string) bool {
+		return slices.ContainsFunc(on.names, func(of string) bool { return looksLike(name, of) })
+	})
 	in.carry(x.msg.headers, r.Before)
 	if on.sampled && x.msg.headers.Get("x-request-id") == "" {
 		x.msg.headers["x-request-id"] = []string{in.requestID()}

@@ -48,22 +48,39 @@ func (c *checker) lookalikes(obligations []*ir.Obligation) {
 // if they have more than one word.
 func headersOf(o *ir.Obligation) []string {
 	var out []string
-	add := func(parts []string) {
-		for _, part := range parts {
-			name, ok := strings.CutPrefix(part, `request.headers["`)
-			if name, _, _ = strings.Cut(name, `"`); ok && strings.ContainsAny(name, "-_") {
-				out = append(out, name)
-			}
-		}
-	}
 	for _, e := range o.Edges {
 		if e.Cond != nil {
-			add(e.Cond.Reads)
+			out = append(out, headersIn(e.Cond.Reads)...)
 		}
 	}
 	for _, a := range o.Actions {
-		add(putIn(a.Decl.Reads, a.Args))
-		add(putIn(a.Decl.Writes, a.Args))
+		out = append(out, headersIn(putIn(a.Decl.Reads, a.Args))...)
+		out = append(out, headersIn(putIn(a.Decl.Writes, a.Args))...)
 	}
 	return out
+}
+
+// headersIn are the names of several words among the request headers of parts.
+func headersIn(parts []string) []string {
+	var out []string
+	for _, part := range parts {
+		name, ok := strings.CutPrefix(part, `request.headers["`)
+		if name, _, _ = strings.Cut(name, `"`); ok && strings.ContainsAny(name, "-_") {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// looksLike reports whether a header could pass for another: it has `_` for some `-`.
+func looksLike(name, other string) bool {
+	if name == other || len(name) != len(other) {
+		return false
+	}
+	for i := range len(name) {
+		if name[i] != other[i] && (name[i] != '_' || other[i] != '-') {
+			return false
+		}
+	}
+	return true
 }
