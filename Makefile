@@ -49,7 +49,7 @@ test:
 	@.ci/install build test
 	@$(MAKE) --no-print-directory check
 	go build -o bin/admc ./cmd/admc
-	go test -race -timeout 18m ./...
+	go test -race -timeout 25m ./...
 	@[ "$$(id -u)" = 0 ] || echo "Left out, because they need root: the tests in network namespaces and those that load redirect objects. Run: sudo make test"
 
 bpf:
