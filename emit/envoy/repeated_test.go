@@ -86,6 +86,7 @@ var ejected = []row{
 	{"outlier_detection of one version", "http", ir.Egress, []policy{do("p", act("outlier_detection", avoiding3)), do("q", act("split", args{"weights": weights("v1", 0.5, "v2", 0.5)}))},
 		func(t *testing.T, p probe) string {
 			mix(40, web("/illat/v1"))(t, p)
+			time.Sleep(time.Second) // the workers hear of it from the main thread
 			return mix(40, web("/illat/v1"))(t, p)
 		}, "200 app 503 no healthy upstream", "200 app", served},
 	{"a hedged request is no failed one", "http", ir.Egress, []policy{do("p", act("outlier_detection", args{"errors": num(1), "interval": dur(100 * time.Millisecond), "eject": dur(time.Minute)})),
