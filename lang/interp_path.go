@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"admc.dev/admc/lang/ir"
 )
 
 // normalPath gives the one spelling of a request's path that policies which
@@ -31,8 +33,7 @@ func normalPath(target string) (path, refused string) {
 	return path, ""
 }
 
-// dotsWithParameters are `..;a=b` and the like, on whose meaning services differ.
-var dotsWithParameters = regexp.MustCompile(`/\.\.?;`)
+var dotsWithParameters = regexp.MustCompile(ir.DotsWithParameters)
 
 // spell escapes what a path can't hold and nothing that is unreserved (RFC 3986,
 // section 2.3). A backslash is a slash.

@@ -64,8 +64,7 @@ func headersOf(o *ir.Obligation) []string {
 func headersIn(parts []string) []string {
 	var out []string
 	for _, part := range parts {
-		name, ok := strings.CutPrefix(part, `request.headers["`)
-		if name, _, _ = strings.Cut(name, `"`); ok && strings.ContainsAny(name, "-_") {
+		if name, ok := ir.RequestHeader(part); ok && strings.ContainsAny(name, "-_") {
 			out = append(out, name)
 		}
 	}

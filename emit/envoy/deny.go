@@ -24,13 +24,18 @@ var grpcCodes = []string{
 
 // denyHTTP: deny(status, body, code).
 func denyHTTP(h *httpChain, c *call) {
-	reply := &hcmv3.ResponseMapper{BodyFormatOverride: format(escapeFormat(c.str("body")))}
+	h.answer(c, h.refusal(uint32(c.num("status")), c.str("code"), c.str("body")))
+}
+
+// refusal is an answer with a status, or on grpc with the code of a name.
+func (h *httpChain) refusal(status uint32, code, body string) *hcmv3.ResponseMapper {
+	reply := &hcmv3.ResponseMapper{BodyFormatOverride: format(escapeFormat(body))}
 	if h.grpc {
-		reply.HeadersToAdd = grpcStatus(strconv.Itoa(slices.Index(grpcCodes, c.str("code"))))
+		reply.HeadersToAdd = grpcStatus(strconv.Itoa(slices.Index(grpcCodes, code)))
 	} else {
-		reply.StatusCode = u32(uint32(c.num("status")))
+		reply.StatusCode = u32(status)
 	}
-	h.answer(c, reply)
+	return reply
 }
 
 // answer ends requests with a reply. The filter stands in its place among the

@@ -5,6 +5,8 @@ import (
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+
+	"admc.dev/admc/lang/ir"
 )
 
 // dotsName is what refuses dot segments that have parameters.
@@ -19,11 +21,10 @@ const keepDots = "envoy.reloadable_features.strip_dotdot_segments_with_parameter
 // parameters (`/x/..;/admin`), as an escaped slash is: to some services it is
 // /admin, and to others a name.
 func (h *httpChain) refuseDots(m *hcmv3.HttpConnectionManager) {
-	h.unresolved = true
 	dots := &rbacconfigv3.Policy{
 		Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_UrlPath{UrlPath: &envoymatcherv3.PathMatcher{
 			Rule: &envoymatcherv3.PathMatcher_Path{Path: &envoymatcherv3.StringMatcher{
-				MatchPattern: &envoymatcherv3.StringMatcher_SafeRegex{SafeRegex: &envoymatcherv3.RegexMatcher{Regex: `.*/\.\.?;.*`}},
+				MatchPattern: &envoymatcherv3.StringMatcher_SafeRegex{SafeRegex: &envoymatcherv3.RegexMatcher{Regex: ".*" + ir.DotsWithParameters + ".*"}},
 			}},
 		}}}},
 		Principals: []*rbacconfigv3.Principal{{Identifier: &rbacconfigv3.Principal_Any{Any: true}}},
@@ -32,14 +33,7 @@ func (h *httpChain) refuseDots(m *hcmv3.HttpConnectionManager) {
 		Rules: &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: map[string]*rbacconfigv3.Policy{dotsName: dots}},
 	})
 	m.HttpFilters = append([]*hcmv3.HttpFilter{filter}, m.HttpFilters...)
-	reply := &hcmv3.ResponseMapper{Filter: refusedBy(dotsName), BodyFormatOverride: format("")}
-	if h.grpc {
-		reply.HeadersToAdd = grpcStatus(grpcInternal)
-	} else {
-		reply.StatusCode = u32(400)
-	}
+	reply := h.refusal(400, "INTERNAL", "") // which is what Envoy makes of 400 on grpc
+	reply.Filter = refusedBy(dotsName)
 	h.replies = append(h.replies, reply)
 }
-
-// grpcInternal is what Envoy makes of 400 (its mapping of HTTP to gRPC statuses).
-const grpcInternal = "13"

@@ -104,6 +104,16 @@ func (r *reading) trial() *trial {
 	return &trial{proto: "grpc", text: at + " policy p { on client -> server  " + r.text + " }"}
 }
 
+// placed is the trial with its placement.
+func (r *reading) placed(t *testing.T, port int) *trial {
+	t.Helper()
+	x := r.trial()
+	if x.spread(port, 1); len(x.cells) != 1 {
+		t.Fatalf("%s: %d placements", x.text, len(x.cells))
+	}
+	return x
+}
+
 // TestReadByGRPC runs each reading through Envoy, through gRPC's xDS client or
 // server, and through the interpreter.
 func TestReadByGRPC(t *testing.T) {
@@ -114,10 +124,7 @@ func TestReadByGRPC(t *testing.T) {
 	var trials []*trial
 	var apps []*app
 	for i, r := range list {
-		x := r.trial()
-		if x.spread(20000+i, 1); len(x.cells) != 1 {
-			t.Fatalf("%s: %d placements", x.text, len(x.cells))
-		}
+		x := r.placed(t, 20000+i)
 		trials = append(trials, x)
 		apps = append(apps, serve(t, server, x.cells[0].port, graph.GRPC))
 	}

@@ -98,10 +98,7 @@ func TestUnreadByGRPC(t *testing.T) {
 	for _, u := range unreadable {
 		t.Run(u.call, func(t *testing.T) {
 			r := reading{text: u.call, side: ir.Egress}
-			x := r.trial()
-			if x.spread(port, 1); len(x.cells) != 1 {
-				t.Fatalf("%s: %d placements", x.text, len(x.cells))
-			}
+			x := r.placed(t, port)
 			app.requests.Store(0)
 			conn := dialXDS(t, n, string(r.file(t, x)), port, fmt.Sprintf("egress_server_%d", port))
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -128,10 +125,7 @@ func TestUnreadByGRPC(t *testing.T) {
 	for _, u := range unreadableAtServer {
 		t.Run(u.call, func(t *testing.T) {
 			r := reading{text: u.call, side: ir.Ingress}
-			x := r.trial()
-			if x.spread(port, 1); len(x.cells) != 1 {
-				t.Fatalf("%s: %d placements", x.text, len(x.cells))
-			}
+			x := r.placed(t, port)
 			if got := r.atServer(t, newNamespace(t, "x"), string(r.file(t, x)), port); !strings.Contains(got, u.against) {
 				t.Errorf("gRPC's server says %s", got)
 			}

@@ -175,11 +175,9 @@ func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 	}
 	if slices.ContainsFunc(whens, func(w *when) bool { return w.readsAny(pathParts) }) ||
 		slices.ContainsFunc(h.all, func(c *call) bool { return c.low.byPath != nil && c.low.byPath(c) }) {
-		normalizePath(m)
-		h.refuseDots(m)
+		h.normalizePath(m)
 	} else if slices.ContainsFunc(h.l.Beside, decidesByPath) {
-		onePath(m) // what is logged and passed on is spelled the same at both ends
-		h.unresolved = true
+		h.onePath(m) // what is logged and passed on is spelled the same at both ends
 	}
 	if len(h.replies) > 0 {
 		m.LocalReplyConfig = &hcmv3.LocalReplyConfig{Mappers: h.replies}

@@ -30,34 +30,27 @@ func (w *witness) ending(id string) chan bool {
 }
 
 func (w *witness) serveStreams(l net.Listener, first bool) {
-	for {
-		c, err := l.Accept()
+	accept(l, func(c net.Conn) {
+		w.greeted.Add(1)
+		pod := localVersion(c.LocalAddr())
+		hello := fmt.Sprintf("hello from %s\n", pod)
+		if first {
+			io.WriteString(c, hello)
+		}
+		r := bufio.NewReader(c)
+		line, err := r.ReadString('\n')
 		if err != nil {
 			return
 		}
-		go func() {
-			defer c.Close()
-			w.greeted.Add(1)
-			pod := localVersion(c.LocalAddr())
-			hello := fmt.Sprintf("hello from %s\n", pod)
-			if first {
-				io.WriteString(c, hello)
-			}
-			r := bufio.NewReader(c)
-			line, err := r.ReadString('\n')
-			if err != nil {
-				return
-			}
-			if !first {
-				io.WriteString(c, hello)
-			}
-			id := strings.TrimSpace(line)
-			fmt.Fprintf(c, "echo %s\n", id)
-			w.note(id, arrival{pod: pod, what: "said it"})
-			io.Copy(io.Discard, r)
-			close(w.ending(id))
-		}()
-	}
+		if !first {
+			io.WriteString(c, hello)
+		}
+		id := strings.TrimSpace(line)
+		fmt.Fprintf(c, "echo %s\n", id)
+		w.note(id, arrival{pod: pod, what: "said it"})
+		io.Copy(io.Discard, r)
+		close(w.ending(id))
+	})
 }
 
 // sendStream gives what a client reads on one connection. A held one stays open as

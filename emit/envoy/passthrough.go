@@ -133,15 +133,17 @@ func keepRequestID() *hcmv3.RequestIDExtension {
 }
 
 // normalizePath makes one spelling of each path: dot segments resolved, slashes
-// merged, and escaped slashes refused, because services differ on what they
-// mean.
-func normalizePath(m *hcmv3.HttpConnectionManager) {
-	onePath(m)
+// merged, and escaped slashes and dot segments with parameters refused, because
+// services differ on what they mean.
+func (h *httpChain) normalizePath(m *hcmv3.HttpConnectionManager) {
+	h.onePath(m)
+	h.refuseDots(m)
 	m.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_REJECT_REQUEST
 }
 
 // onePath is normalizePath without the refusal, where the other end refuses.
-func onePath(m *hcmv3.HttpConnectionManager) {
+func (h *httpChain) onePath(m *hcmv3.HttpConnectionManager) {
+	h.unresolved = true
 	m.NormalizePath = yes()
 	m.MergeSlashes = true
 }

@@ -15,6 +15,7 @@ import (
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/graph"
+	"admc.dev/admc/lang/ir"
 )
 
 // What keeps an ADM alive under too much of anything, by Envoy's best practices
@@ -53,8 +54,7 @@ const (
 func (h *httpChain) lookalikes() []string {
 	var out []string
 	add := func(part string) {
-		name, ok := strings.CutPrefix(part, `request.headers["`)
-		name, _, _ = strings.Cut(name, `"]`) // a member of a header follows, where a path is stamped
+		name, ok := ir.RequestHeader(part)
 		words := strings.Split(name, "-")
 		for i := 1; ok && i < len(words); i++ {
 			one := regexp.QuoteMeta(strings.Join(words[:i], "-")) + "_" + quotedJoin(words[i:], "[-_]")

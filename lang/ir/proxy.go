@@ -1,5 +1,7 @@
 package ir
 
+import "strings"
+
 // What the interpreter and every data plane have to do alike.
 const (
 	// LongestCounted is how long a header's value may be that a rate_limit with `per`
@@ -10,4 +12,15 @@ const (
 	// router, which would obey them and take them out: a caller could lift its own
 	// timeout. No ADM lets them in.
 	ControlHeaders = "x-envoy-(upstream-(rq-|alt-).*|max-retries|retry-.*|retriable-.*|hedge-.*)"
+	// DotsWithParameters matches, in a path of which there is one spelling, a dot
+	// segment that has parameters (`/..;a=b`), on whose meaning services differ.
+	DotsWithParameters = `/\.\.?;`
 )
+
+// RequestHeader is the name of the header that a part is of: `x` of
+// `request.headers["x"]`, and of a member of it. ok is false for other parts.
+func RequestHeader(part string) (name string, ok bool) {
+	rest, ok := strings.CutPrefix(part, `request.headers["`)
+	name, _, _ = strings.Cut(rest, `"]`)
+	return name, ok
+}
