@@ -45,7 +45,7 @@ func findEnvoy() (string, error) {
 	}
 }
 
-// validateEnvoy runs `envoy --mode validate` over every emitted bootstrap, two
+// validateEnvoy runs `envoy --mode validate` over the files of every ADM, two
 // at a time, and prints what Envoy refuses.
 func validateEnvoy(ctx context.Context, io streams, files *emit.Files) error {
 	binary, err := findEnvoy()
@@ -59,7 +59,7 @@ func validateEnvoy(ctx context.Context, io streams, files *emit.Files) error {
 	defer os.RemoveAll(dir)
 	var paths []string
 	for _, p := range files.Paths() {
-		if strings.HasSuffix(p, "/envoy.yaml") {
+		if path.Base(p) == envoy.FileName {
 			paths = append(paths, p)
 		}
 	}
@@ -75,7 +75,8 @@ func validateEnvoy(ctx context.Context, io streams, files *emit.Files) error {
 				refused[i] = err.Error()
 				return
 			}
-			refused[i] = envoyRefuses(ctx, binary, filepath.Join(dir, fmt.Sprintf("%d.yaml", i)), data)
+			bootstrap, _ := files.Get(path.Join(path.Dir(p), envoy.BootstrapName))
+			refused[i] = envoyRefuses(ctx, binary, filepath.Join(dir, fmt.Sprintf("%d.yaml", i)), data, bootstrap)
 		})
 	}
 	wg.Wait()
@@ -96,13 +97,13 @@ func validateEnvoy(ctx context.Context, io streams, files *emit.Files) error {
 	return nil
 }
 
-// inPlace gives a bootstrap that finds the files beside it, which an ADM has in
+// inPlace gives an ADM's file that finds those beside it, which an ADM has in
 // /etc/admc, in a directory. The certificates that they name need not be there.
-func inPlace(dir string, files *emit.Files, bootstrap string) ([]byte, error) {
-	data, _ := files.Get(bootstrap)
+func inPlace(dir string, files *emit.Files, of string) ([]byte, error) {
+	data, _ := files.Get(of)
 	for _, p := range files.Paths() {
 		beside := []byte(envoy.SecretsDirectory + "/" + path.Base(p))
-		if path.Dir(p) != path.Dir(bootstrap) || !bytes.Contains(data, beside) {
+		if path.Dir(p) != path.Dir(of) || !bytes.Contains(data, beside) {
 			continue
 		}
 		text, _ := files.Get(p)
@@ -118,12 +119,13 @@ func inPlace(dir string, files *emit.Files, bootstrap string) ([]byte, error) {
 	return data, nil
 }
 
-// envoyRefuses gives what Envoy says against a file; "" when it accepts it.
-func envoyRefuses(ctx context.Context, envoy, file string, data []byte) string {
+// envoyRefuses gives what Envoy says against an ADM's file, which it writes, and
+// its bootstrap; "" when it accepts them.
+func envoyRefuses(ctx context.Context, envoy, file string, data, bootstrap []byte) string {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return err.Error()
 	}
-	out, err := exec.CommandContext(ctx, envoy, "--mode", "validate", "--log-level", "error", "-c", file).CombinedOutput()
+	out, err := exec.CommandContext(ctx, envoy, "--mode", "validate", "--log-level", "error", "--config-path", file, "--config-yaml", string(bootstrap)).CombinedOutput()
 	if err == nil {
 		return ""
 	}

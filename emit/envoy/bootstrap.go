@@ -18,12 +18,13 @@ import (
 	"admc.dev/admc/lang/diag"
 )
 
-// adm collects the parts of one bootstrap.
+// adm collects the parts of one ADM's files.
 type adm struct {
 	*layout.ADM
 	bag        *diag.Bag
 	listeners  []*listenerv3.Listener
 	clusters   map[string]*clusterv3.Cluster // by name; only those that something refers to
+	plain      map[string]bool               // those that pass calls on as they came
 	chained    bool                          // some listener is internal
 	counted    bool                          // some policy keeps a metric
 	unsealed   bool                          // some listener takes the seal off and passes bytes on
@@ -35,11 +36,11 @@ type adm struct {
 }
 
 func newADM(a *layout.ADM, bag *diag.Bag) *adm {
-	return &adm{ADM: a, bag: bag, clusters: map[string]*clusterv3.Cluster{}}
+	return &adm{ADM: a, bag: bag, clusters: map[string]*clusterv3.Cluster{}, plain: map[string]bool{}}
 }
 
-// bootstrap lowers every listener.
-func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
+// policies lowers every listener.
+func (a *adm) policies() *bootstrapv3.Bootstrap {
 	for _, l := range a.Listeners {
 		before := len(a.listeners)
 		if l.Protocol.Plane() == graph.TCP {
@@ -52,17 +53,37 @@ func (a *adm) bootstrap() *bootstrapv3.Bootstrap {
 	for _, l := range a.listeners {
 		protectListener(l)
 	}
-	a.listeners = append(a.listeners, a.readyListener())
 	boot := &bootstrapv3.Bootstrap{
-		Node:            &corev3.Node{Id: a.Service.Name, Cluster: "admc"},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Listeners: a.listeners},
-		OverloadManager: a.overload(),
+		LayeredRuntime:  a.runtime(),
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.clusters)) {
-		boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
+		if !a.plain[name] {
+			boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
+		}
 	}
-	boot.Admin = &bootstrapv3.Admin{Address: adminAddress()}
-	boot.LayeredRuntime = a.runtime()
+	return boot
+}
+
+// surroundings are what the proxy has that no policy says: its name, the socket of
+// its admin interface, the limits of its container, the listener for the kubelet, and
+// the clusters that pass calls on as they came. It comes after policies, which
+// uses those.
+func (a *adm) surroundings() *bootstrapv3.Bootstrap {
+	boot := &bootstrapv3.Bootstrap{
+		Node:            &corev3.Node{Id: a.Service.Name, Cluster: "admc"},
+		Admin:           &bootstrapv3.Admin{Address: adminAddress()},
+		OverloadManager: a.overload(),
+		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Listeners: []*listenerv3.Listener{a.readyListener()}},
+	}
+	if a.counted {
+		boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, metricsCluster())
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.clusters)) {
+		if a.plain[name] {
+			boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
+		}
+	}
 	if a.chained {
 		boot.BootstrapExtensions = []*corev3.TypedExtensionConfig{
 			extension("envoy.bootstrap.internal_listener", &internalv3.InternalListener{}),
@@ -81,7 +102,7 @@ func (a *adm) readyListener() *listenerv3.Listener {
 		Action: &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: 200}},
 	}}
 	if a.counted {
-		routes = append(routes, a.metricsRoute())
+		routes = append(routes, metricsRoute())
 	}
 	hcm := &hcmv3.HttpConnectionManager{
 		StatPrefix: "ready",

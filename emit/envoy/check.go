@@ -23,7 +23,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Check holds one bootstrap to what can be known without running it: it parses
+// Check holds an ADM's configuration, whose texts Envoy merges, to what can be
+// known without running it: they parse
 // with no unknown field; every message in it keeps its field rules, those
 // inside google.protobuf.Any too. What it refers to exists: clusters, internal
 // listeners, filter chains, HTTP filters, providers of tokens and their claims,
@@ -33,14 +34,18 @@ import (
 // list ends in its one router and each network filter list in a filter that takes
 // the connection, and no filter reads what a later one writes. Regular expressions
 // compile.
-func Check(path string, text []byte, beside ...string) []error {
-	js, err := yaml.YAMLToJSONStrict(text)
-	if err != nil {
-		return []error{fmt.Errorf("%s: %w", path, err)}
-	}
+func Check(path string, texts [][]byte, beside ...string) []error {
 	boot := &bootstrapv3.Bootstrap{}
-	if err := protojson.Unmarshal(js, boot); err != nil {
-		return []error{fmt.Errorf("%s: %w", path, err)}
+	for _, text := range texts {
+		js, err := yaml.YAMLToJSONStrict(text)
+		if err != nil {
+			return []error{fmt.Errorf("%s: %w", path, err)}
+		}
+		one := &bootstrapv3.Bootstrap{}
+		if err := protojson.Unmarshal(js, one); err != nil {
+			return []error{fmt.Errorf("%s: %w", path, err)}
+		}
+		proto.Merge(boot, one)
 	}
 	c := &checker{
 		path: path, clusters: newNames(), internal: newNames(), states: newNames(), refusals: newNames(), claims: newNames(), files: newNames(),

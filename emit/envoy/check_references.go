@@ -212,7 +212,7 @@ func (c *checker) admin(boot *bootstrapv3.Bootstrap) {
 	}
 	at("the admin interface", boot.GetAdmin().GetAddress())
 	for _, k := range boot.GetStaticResources().GetClusters() {
-		if k.Name == metricsCluster {
+		if k.Name == metricsName {
 			at("the cluster of the metrics", k.GetLoadAssignment().GetEndpoints()[0].GetLbEndpoints()[0].GetEndpoint().GetAddress())
 		}
 	}

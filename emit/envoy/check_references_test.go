@@ -103,23 +103,25 @@ func everyFile(t *testing.T) map[*bootstrapv3.Bootstrap][]string {
 		files := emitted(t, l)
 		for _, a := range l.ADMs {
 			var beside []string
-			boot := &bootstrapv3.Bootstrap{}
+			all := &bootstrapv3.Bootstrap{}
 			for _, p := range files.Paths() {
 				name, mine := strings.CutPrefix(p, a.Dir+"/")
 				switch data, _ := files.Get(p); {
-				case name == FileName:
+				case name == FileName || name == BootstrapName:
 					js, err := yaml.YAMLToJSONStrict(data)
 					if err != nil {
 						t.Fatal(err)
 					}
+					boot := &bootstrapv3.Bootstrap{}
 					if err := protojson.Unmarshal(js, boot); err != nil {
 						t.Fatal(err)
 					}
+					proto.Merge(all, boot)
 				case mine:
 					beside = append(beside, name)
 				}
 			}
-			out[boot] = beside
+			out[all] = beside
 		}
 	}
 	for _, r := range slices.Concat(rows, wrapped, observed, apart, pathRows, chosen, copied, hedged, ejected, answers) {
@@ -226,7 +228,7 @@ func TestCheckReferences(t *testing.T) {
 				continue
 			}
 			tried[i]++
-			if errs := Check("x.yaml", render("test", altered), beside...); len(errs) == 0 {
+			if errs := Check("x", [][]byte{render("test", altered)}, beside...); len(errs) == 0 {
 				t.Errorf("%s holding %q: altered, and nothing is said", r.field, r.holds)
 			}
 		}
@@ -246,10 +248,10 @@ func TestCheckReferences(t *testing.T) {
 		if len(beside) == 0 {
 			continue
 		}
-		if errs := fmt.Sprint(Check("x.yaml", render("test", boot), beside[1:]...)); !strings.Contains(errs, "no file of a secret "+beside[0]) {
+		if errs := fmt.Sprint(Check("x", [][]byte{render("test", boot)}, beside[1:]...)); !strings.Contains(errs, "no file of a secret "+beside[0]) {
 			t.Errorf("without %s: %s", beside[0], errs)
 		}
-		if errs := fmt.Sprint(Check("x.yaml", render("test", boot), append([]string{"more.yaml"}, beside...)...)); !strings.Contains(errs, "nothing refers to file of a secret more.yaml") {
+		if errs := fmt.Sprint(Check("x", [][]byte{render("test", boot)}, append([]string{"more.yaml"}, beside...)...)); !strings.Contains(errs, "nothing refers to file of a secret more.yaml") {
 			t.Errorf("with a file more: %s", errs)
 		}
 	}
@@ -259,7 +261,8 @@ func TestCheckReferences(t *testing.T) {
 func TestCheckDecidedFirst(t *testing.T) {
 	p := newProgram()
 	p.call(8080, "http", ir.Ingress, policy{name: "p", when: beta, reads: betaReads, actions: []*ir.Action{act("deny", nil)}})
-	data, _ := emitted(t, p.layout()).Get("adm/server/" + FileName)
+	c := configurationOf(emitted(t, p.layout()), "adm/server")
+	data := c.policies
 	i := strings.Index(string(data), "          - name: p/when")
 	j := strings.Index(string(data), "          - name: p/deny")
 	k := strings.Index(string(data), "          - name: router")
@@ -267,7 +270,7 @@ func TestCheckDecidedFirst(t *testing.T) {
 		t.Fatalf("unexpected file:\n%s", data)
 	}
 	later := string(data[:i]) + string(data[j:k]) + string(data[i:j]) + string(data[k:])
-	if errs := Check("x", []byte(later)); len(errs) != 1 || !strings.Contains(errs[0].Error(), "which p/when writes after it") {
+	if errs := c.check(later); len(errs) != 1 || !strings.Contains(errs[0].Error(), "which p/when writes after it") {
 		t.Errorf("decided too late: %v", errs)
 	}
 }

@@ -15,12 +15,13 @@ func TestCheck(t *testing.T) {
 	p.call(8080, "http", ir.Egress,
 		do("limit", act("rate_limit", args{"rate": rate(10, time.Second)})), do("again", act("retry", nil)))
 	p.call(9090, "tcp", ir.Egress, do("slow", act("connect_timeout", args{"after": dur(time.Second)})))
-	data, _ := emitted(t, p.layout()).Get("adm/client/" + FileName)
+	c := configurationOf(emitted(t, p.layout()), "adm/client")
+	data := c.policies
 	good := string(data)
-	if errs := Check("x.yaml", data); len(errs) > 0 {
+	if errs := c.check(string(data)); len(errs) > 0 {
 		t.Fatalf("the good file: %v", errs)
 	}
-	for _, c := range []struct{ name, old, new, want string }{
+	for _, x := range []struct{ name, old, new, want string }{
 		{"not YAML", "node:", "node: [", "yaml"},
 		{"an unknown field", "stream_idle_timeout:", "stream_idel_timeout:", "stream_idel_timeout"},
 		{"an unknown type", "local_ratelimit.v3.LocalRateLimit", "local_ratelimit.v3.Nothing", "Nothing"},
@@ -34,18 +35,18 @@ func TestCheck(t *testing.T) {
 		{"a filter name twice", "name: limit/rate_limit", "name: router", "two HTTP filters are named router"},
 		{"a regular expression", "regex: x-envoy-(", "regex: x-envoy-((", "missing closing"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			bad := strings.Replace(good, c.old, c.new, 1)
+		t.Run(x.name, func(t *testing.T) {
+			bad := strings.Replace(good, x.old, x.new, 1)
 			if bad == good {
-				t.Fatalf("the file has no %q", c.old)
+				t.Fatalf("the file has no %q", x.old)
 			}
-			errs := Check("x.yaml", []byte(bad))
+			errs := c.check(bad)
 			for _, err := range errs {
-				if strings.Contains(err.Error(), c.want) && strings.HasPrefix(err.Error(), "x.yaml: ") {
+				if strings.Contains(err.Error(), x.want) && strings.HasPrefix(err.Error(), "x: ") {
 					return
 				}
 			}
-			t.Errorf("got %v, want %q", errs, c.want)
+			t.Errorf("got %v, want %q", errs, x.want)
 		})
 	}
 }
@@ -54,15 +55,16 @@ func TestCheck(t *testing.T) {
 func TestCheckGRPC(t *testing.T) {
 	p := newProgram()
 	p.call(8080, "http", ir.Egress, do("ask", act("ext_authz", args{"address": str("guard.sec:9191")})))
-	data, _ := emitted(t, p.layout()).Get("adm/client/" + FileName)
-	if errs := Check("x.yaml", data); len(errs) > 0 {
+	c := configurationOf(emitted(t, p.layout()), "adm/client")
+	data := c.policies
+	if errs := c.check(string(data)); len(errs) > 0 {
 		t.Fatalf("the good file: %v", errs)
 	}
 	bad := strings.Replace(string(data), "envoy_grpc: {cluster_name: grpc_guard.sec_9191", "envoy_grpc: {cluster_name: elsewhere", 1)
 	if bad == string(data) {
 		t.Fatalf("unexpected file:\n%s", data)
 	}
-	errs := fmt.Sprint(Check("x.yaml", []byte(bad)))
+	errs := fmt.Sprint(c.check(bad))
 	for _, want := range []string{"no cluster elsewhere", "nothing refers to cluster grpc_guard.sec_9191"} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("got %s, want %q", errs, want)
@@ -74,7 +76,8 @@ func TestCheckGRPC(t *testing.T) {
 func TestCheckFilterOrder(t *testing.T) {
 	p := newProgram()
 	p.call(8080, "tcp", ir.Egress, do("limit", act("rate_limit", args{"rate": rate(10, time.Second)})))
-	data, _ := emitted(t, p.layout()).Get("adm/client/" + FileName)
+	c := configurationOf(emitted(t, p.layout()), "adm/client")
+	data := c.policies
 	i := strings.Index(string(data), "      - name: limit/rate_limit")
 	j := strings.Index(string(data), "      - name: tcp_proxy")
 	k := j + strings.Index(string(data)[j:], "    listener_filters:")
@@ -82,17 +85,18 @@ func TestCheckFilterOrder(t *testing.T) {
 		t.Fatalf("unexpected file:\n%s", data)
 	}
 	swapped := string(data[:i]) + string(data[j:k]) + string(data[i:j]) + string(data[k:])
-	if errs := Check("x", []byte(swapped)); len(errs) != 2 {
+	if errs := c.check(swapped); len(errs) != 2 {
 		t.Errorf("swapped: %v", errs)
 	}
 	router := "          - name: router\n"
 	p = newProgram()
 	p.call(8080, "http", ir.Egress, do("limit", act("rate_limit", args{"rate": rate(10, time.Second)})))
-	data, _ = emitted(t, p.layout()).Get("adm/client/" + FileName)
+	c = configurationOf(emitted(t, p.layout()), "adm/client")
+	data = c.policies
 	none := strings.Replace(string(data), router, "          - name: nobody\n", 1)
 	none = strings.Replace(none, "http.router.v3.Router", "http.rbac.v3.RBAC", 1)
 	none = strings.Replace(none, "suppress_envoy_headers: true", "rules_stat_prefix: x.", 1)
-	if errs := Check("x", []byte(none)); len(errs) != 1 || !strings.Contains(errs[0].Error(), "router must be the last") {
+	if errs := c.check(none); len(errs) != 1 || !strings.Contains(errs[0].Error(), "router must be the last") {
 		t.Errorf("without a router: %v", errs)
 	}
 }

@@ -40,6 +40,7 @@ type receiver struct {
 // state of their own.
 func (a *adm) clusterFor(l *layout.Listener, r receiver) string {
 	name := "original_dst_" + string(r.plane)
+	dialled := name
 	c := &clusterv3.Cluster{
 		ClusterDiscoveryType:                  &clusterv3.Cluster_Type{Type: clusterv3.Cluster_ORIGINAL_DST},
 		LbPolicy:                              clusterv3.Cluster_CLUSTER_PROVIDED,
@@ -80,6 +81,7 @@ func (a *adm) clusterFor(l *layout.Listener, r receiver) string {
 	if r.most.limit > 0 {
 		c.CircuitBreakers.Thresholds[0].MaxConnections = u32(r.most.limit)
 	}
+	a.plain[c.Name] = c.Name == dialled
 	return c.Name
 }
 
@@ -122,6 +124,7 @@ func (a *adm) put(c *clusterv3.Cluster, plane graph.Plane) {
 // proxy for each attempt.
 func (a *adm) attemptCluster(listener string, plane graph.Plane) string {
 	a.passOn(listener, listener, plane)
+	a.plain[listener] = true
 	return listener
 }
 

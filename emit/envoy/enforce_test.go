@@ -109,13 +109,13 @@ func enforce(t *testing.T, rows []row) {
 	files := emitted(t, l)
 	logs := map[string]*output{}
 	for _, a := range l.ADMs {
-		data, _ := files.Get(a.Dir + "/" + FileName)
-		validate(t, data)
+		c := configurationOf(files, a.Dir)
+		validate(t, c)
 		n := client
 		if a == prog.server {
 			n = server
 		}
-		logs[a.Service.Name] = runADM(t, n, a, data)
+		logs[a.Service.Name] = runADM(t, n, a, c)
 	}
 	for _, p := range places {
 		t.Run(fmt.Sprintf("%s/%s/%s", p.row.name, p.row.proto, p.side), func(t *testing.T) {

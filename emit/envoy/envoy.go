@@ -1,10 +1,13 @@
-// Package envoy emits one Envoy static bootstrap for each ADM.
+// Package envoy emits Envoy's static configuration for each ADM, in two files
+// that a stock Envoy 1.40 runs unmodified, one as its --config-path and the other
+// as its --config-yaml, which it merges.
 //
 // In: a layout, whose ADMs have listeners with the rules that are enforced
-// there. Out: adm/<service>/envoy.yaml, a file that a stock Envoy 1.40 runs
-// unmodified: for each listener the filters, routes and clusters that enforce
-// its rules, in the order of the actions' ranks, and nothing that would change
-// a request which no rule speaks of.
+// there. Out: adm/<service>/envoy.yaml, for each listener the filters, routes and
+// clusters that enforce its rules, in the order of the actions' ranks, and nothing
+// that would change a request which no rule speaks of; and
+// adm/<service>/bootstrap.yaml, what any ADM has: the socket of the admin interface,
+// limits, the startup probe's listener, clusters that lead to the dialled address.
 //
 // What Envoy does to every request, whatever its configuration: hop-by-hop
 // headers are its own, the names of HTTP/1 trailers come out in lower case, a
@@ -30,32 +33,34 @@ import (
 	"admc.dev/admc/lang/diag"
 )
 
-// FileName is the name of the bootstrap in an ADM's directory.
-const FileName = "envoy.yaml"
+// The names of the two files in an ADM's directory.
+const (
+	FileName      = "envoy.yaml"
+	BootstrapName = "bootstrap.yaml"
+)
 
-// A Backend emits Envoy bootstraps. The zero Backend is ready to use.
+// A Backend emits Envoy's configuration. The zero Backend is ready to use.
 type Backend struct{}
 
 // Name of the data plane, as placement.json calls it.
 func (Backend) Name() string { return "envoy" }
 
-// Emit adds the bootstrap of every ADM. An ADM with an error in the bag gets
-// no file.
+// Emit adds the files of every ADM. One with an error in the bag gets none.
 func (Backend) Emit(l *layout.Layout, out *emit.Files, bag *diag.Bag) {
 	for _, a := range l.ADMs {
 		before, _ := bag.Count()
 		adm := newADM(a, bag)
-		boot := adm.bootstrap()
+		policies := adm.policies()
 		if now, _ := bag.Count(); now > before {
 			continue
 		}
-		data := render(l.Header, boot)
-		path := a.Dir + "/" + FileName
 		secrets := adm.secrets.files()
-		if errs := Check(path, data, slices.Collect(maps.Keys(secrets))...); len(errs) > 0 {
-			panic(fmt.Sprintf("envoy: emitted an invalid file: %v", errors.Join(errs...)))
+		texts := [][]byte{render(l.Header, policies), render(l.Header, adm.surroundings())}
+		if errs := Check(a.Dir, texts, slices.Collect(maps.Keys(secrets))...); len(errs) > 0 {
+			panic(fmt.Sprintf("envoy: emitted an invalid configuration: %v", errors.Join(errs...)))
 		}
-		out.Add(path, data)
+		out.Add(a.Dir+"/"+FileName, texts[0])
+		out.Add(a.Dir+"/"+BootstrapName, texts[1])
 		for name, f := range secrets {
 			out.Add(a.Dir+"/"+name, render(l.Header, f))
 		}

@@ -93,16 +93,16 @@ calls:
 		if a.Service.Name != "server" {
 			continue
 		}
-		data, _ := files.Get(a.Dir + "/" + FileName)
+		c := configurationOf(files, a.Dir)
 		for _, name := range []string{"certificate.yaml", "authorities.yaml"} {
 			if text, ok := files.Get(a.Dir + "/" + name); ok {
-				data = bytes.ReplaceAll(data, []byte(SecretsDirectory+"/"+name), []byte(strconv.Quote(filepath.Join(secrets, name))))
+				c.policies = bytes.ReplaceAll(c.policies, []byte(SecretsDirectory+"/"+name), []byte(strconv.Quote(filepath.Join(secrets, name))))
 				if err := os.WriteFile(filepath.Join(secrets, name), text, 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		runADM(t, server, a, data)
+		runADM(t, server, a, c)
 	}
 }
 

@@ -173,7 +173,9 @@ func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 		m.GenerateRequestId = yes()
 		m.RequestIdExtension = keepRequestID()
 	}
-	if slices.ContainsFunc(whens, func(w *when) bool { return w.readsAny(pathParts) }) ||
+	if h.name != levelName(h.l, 0) {
+		// The listener in front made one spelling of the path.
+	} else if slices.ContainsFunc(whens, func(w *when) bool { return w.readsAny(pathParts) }) ||
 		slices.ContainsFunc(h.all, func(c *call) bool { return c.low.byPath != nil && c.low.byPath(c) }) {
 		h.normalizePath(m)
 	} else if slices.ContainsFunc(h.l.Beside, decidesByPath) {
@@ -201,8 +203,7 @@ func decidesByPath(o *ir.Obligation) bool {
 // round the decision.
 var pathParts = []string{"request.path", "request.url_path", "grpc.service", "grpc.method"}
 
-// whens of the listener's calls. Both halves of a chain normalise the path and
-// both keep the request's id.
+// whens of the listener's calls: both halves of a chain keep the request's id.
 func (h *httpChain) whens() []*when {
 	var out []*when
 	for _, c := range h.all {

@@ -166,7 +166,7 @@ func (c *cell) layout() *layout.Layout {
 func (c *cell) refusals() []string {
 	var bag diag.Bag
 	for _, a := range c.layout().ADMs {
-		newADM(a, &bag).bootstrap()
+		newADM(a, &bag).policies()
 	}
 	var out []string
 	for _, d := range bag.All() {

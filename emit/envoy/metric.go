@@ -54,21 +54,24 @@ func (a *adm) counter(c *call) *accesslogv3.AccessLog {
 	})}}
 }
 
-// metricsCluster is the proxy's own admin interface.
-const metricsCluster = "metrics"
+// metricsName is that of the cluster of the proxy's own admin interface.
+const metricsName = "metrics"
 
-// metricsRoute leads from the listener of the startup probe to the metrics.
-func (a *adm) metricsRoute() *routev3.Route {
-	a.clusters[metricsCluster] = &clusterv3.Cluster{
-		Name:                 metricsCluster,
+func metricsCluster() *clusterv3.Cluster {
+	return &clusterv3.Cluster{
+		Name:                 metricsName,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
 		ConnectTimeout:       seconds(patience),
-		LoadAssignment:       endpoint(metricsCluster, adminAddress()),
+		LoadAssignment:       endpoint(metricsName, adminAddress()),
 	}
+}
+
+// metricsRoute leads from the listener of the startup probe to the metrics.
+func metricsRoute() *routev3.Route {
 	return &routev3.Route{
 		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: layout.MetricsPath}},
 		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
-			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: metricsCluster},
+			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: metricsName},
 		}},
 	}
 }

@@ -49,9 +49,9 @@ func TestSecretsFromSocket(t *testing.T) {
 	}
 	files := emitted(t, prog.layout())
 	for n, a := range map[*namespace]*layout.ADM{client: prog.client, server: prog.server} {
-		data, _ := files.Get(a.Dir + "/" + FileName)
-		validate(t, data)
-		runADM(t, n, a, data)
+		c := configurationOf(files, a.Dir)
+		validate(t, c)
+		runADM(t, n, a, c)
 	}
 	see := func() string { return web("/")(t, probe{n: client, address: serverIP + ":8080"}) }
 	if got := see(); got != "200 app" {

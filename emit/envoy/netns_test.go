@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"admc.dev/admc/emit"
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/lang/ir"
 )
@@ -191,28 +192,48 @@ type proxy struct {
 	pid            int
 }
 
-// runADM gives the standard output of startADM's Envoy.
-func runADM(t testing.TB, n *namespace, a *layout.ADM, file []byte) *output {
-	t.Helper()
-	return startADM(t, n, a, file).stdout
+// A configuration is the text of an ADM's two files.
+type configuration struct{ policies, bootstrap []byte }
+
+func configurationOf(files *emit.Files, dir string) configuration {
+	policies, _ := files.Get(dir + "/" + FileName)
+	bootstrap, _ := files.Get(dir + "/" + BootstrapName)
+	return configuration{policies, bootstrap}
 }
 
-// startADM writes the emitted file, starts Envoy with it in the namespace of its
-// pod, waits for the startup probe's answer, and steers the pod's connections
-// to it. A command in front, such as prlimit, sets the process up.
-func startADM(t testing.TB, n *namespace, a *layout.ADM, file []byte, front ...string) *proxy {
+// check is what Check says of the configuration with other policies.
+func (c configuration) check(policies string) []error {
+	return Check("x", [][]byte{[]byte(policies), c.bootstrap})
+}
+
+// arguments are those by which Envoy has the configuration.
+func (c configuration) arguments(t testing.TB) []string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), FileName)
-	if err := os.WriteFile(path, file, 0o644); err != nil {
+	if err := os.WriteFile(path, c.policies, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return []string{"--config-path", path, "--config-yaml", string(c.bootstrap)}
+}
+
+// runADM gives the standard output of startADM's Envoy.
+func runADM(t testing.TB, n *namespace, a *layout.ADM, c configuration) *output {
+	t.Helper()
+	return startADM(t, n, a, c).stdout
+}
+
+// startADM starts Envoy with the emitted configuration in the namespace of its
+// pod, waits for the startup probe's answer, and steers the pod's connections
+// to it. A command in front, such as prlimit, sets the process up.
+func startADM(t testing.TB, n *namespace, a *layout.ADM, c configuration, front ...string) *proxy {
+	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(layout.AdminSocket), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	p := &proxy{stdout: &output{}, stderr: &output{}}
 	// Each of these becomes the next, so that the process is Envoy's.
 	args := slices.Concat([]string{"netns", "exec", n.name, "sh", "-c", ownRun, "sh", "setpriv", "--regid", admGroup, "--clear-groups"}, front,
-		[]string{envoyBinary(t), "-c", path, "--concurrency", "2", "--log-level", "warning", "--use-dynamic-base-id", "--file-flush-interval-msec", "50"})
+		[]string{envoyBinary(t)}, c.arguments(t), []string{"--concurrency", "2", "--log-level", "warning", "--use-dynamic-base-id", "--file-flush-interval-msec", "50"})
 	cmd := exec.Command("ip", args...)
 	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
 	if err := cmd.Start(); err != nil {
@@ -253,10 +274,10 @@ func runLayout(t testing.TB, pods map[string]*namespace, l *layout.Layout, front
 	files := emitted(t, l)
 	out := map[string]*proxy{}
 	for _, a := range l.ADMs {
-		data, _ := files.Get(a.Dir + "/" + FileName)
+		c := configurationOf(files, a.Dir)
 		begin, name := time.Now(), a.Service.Name
-		out[name] = startADM(t, pods[name], a, data, front...)
-		t.Logf("%s: %d listeners in %d bytes, ready after %s", name, len(a.Listeners), len(data), time.Since(begin).Round(time.Millisecond))
+		out[name] = startADM(t, pods[name], a, c, front...)
+		t.Logf("%s: %d listeners in %d bytes, ready after %s", name, len(a.Listeners), len(c.policies), time.Since(begin).Round(time.Millisecond))
 	}
 	return out
 }

@@ -32,8 +32,7 @@ func TestOperate(t *testing.T) {
 	prog.call(port, "mongodb", ir.Egress, do("protect_databases", act("rate_limit", args{"rate": rate(1, time.Hour), "burst": num(1)})))
 	a := serve(t, server, port, "tcp")
 	l := prog.layout()
-	data, _ := emitted(t, l).Get("adm/client/" + FileName)
-	adm := runADM(t, client, l.ADMs[0], data)
+	adm := runADM(t, client, l.ADMs[0], configurationOf(emitted(t, l), l.ADMs[0].Dir))
 	p := probe{n: client, address: fmt.Sprintf("%s:%d", serverIP, port), app: a}
 
 	bin := t.TempDir()

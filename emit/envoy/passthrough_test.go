@@ -51,9 +51,9 @@ func TestPassThrough(t *testing.T) {
 	l := prog.layout()
 	files := emitted(t, l)
 	for i, n := range []*namespace{client, server} {
-		data, _ := files.Get(l.ADMs[i].Dir + "/" + FileName)
-		validate(t, data)
-		runADM(t, n, l.ADMs[i], data)
+		c := configurationOf(files, l.ADMs[i].Dir)
+		validate(t, c)
+		runADM(t, n, l.ADMs[i], c)
 	}
 	same := func(name string, port int, f func(address string) string) {
 		t.Run(name, func(t *testing.T) {

@@ -146,8 +146,9 @@ policy a {
 policy b { on web -> cache  stream(9/h) }
 `
 	files := compileArchive(t, &txtar.Archive{Files: []txtar.File{{Name: "graph.yaml", Data: []byte(payloadGraph)}, {Name: "x.adm", Data: []byte(program)}}})
-	data, _ := files.Get("adm/web/" + FileName)
-	validate(t, data)
+	c := configurationOf(files, "adm/web")
+	validate(t, c)
+	data := c.policies
 	js, err := yaml.YAMLToJSON(data)
 	if err != nil {
 		t.Fatal(err)
@@ -322,9 +323,9 @@ policy c_other { on web -> api  when { request.method == "GET" }  set_header("x-
 policy d_authz { on web -> api  when { request.url_path == "/b" }  deny() }
 `
 	files := compileArchive(t, &txtar.Archive{Files: []txtar.File{{Name: "graph.yaml", Data: []byte(payloadGraph)}, {Name: "x.adm", Data: []byte(program)}}})
-	path := files.Paths()[0]
-	data, _ := files.Get(path)
-	validate(t, data)
+	c := configurationOf(files, "adm/web")
+	validate(t, c)
+	data := c.policies
 	last := -1
 	for _, name := range []string{"d_authz/when", "a_move/when", "c_other/when", "d_authz/deny", "a_move/move", "b_path/when", "b_path/set_header", "c_other/set_header"} {
 		at := filterAt(data, name)

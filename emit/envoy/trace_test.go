@@ -83,10 +83,10 @@ func TestTracing(t *testing.T) {
 	l := prog.layout()
 	files := emitted(t, l)
 	for _, a := range l.ADMs {
-		data, _ := files.Get(a.Dir + "/" + FileName)
-		validate(t, data)
+		c := configurationOf(files, a.Dir)
+		validate(t, c)
 		n := map[bool]*namespace{true: server, false: client}[a == prog.server]
-		runADM(t, n, a, data)
+		runADM(t, n, a, c)
 	}
 	for _, c := range traced {
 		for k := range c.port {

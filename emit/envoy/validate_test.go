@@ -28,17 +28,14 @@ func envoyBinary(t testing.TB) string {
 	return ""
 }
 
-// validate holds a file to our own checks and to the real Envoy's.
-func validate(t testing.TB, data []byte) {
+// validate holds a configuration to our own checks and to the real Envoy's.
+func validate(t testing.TB, c configuration) {
 	t.Helper()
-	for _, err := range Check("envoy.yaml", data) {
+	for _, err := range c.check(string(c.policies)) {
 		t.Error(err)
 	}
-	path := filepath.Join(t.TempDir(), FileName)
-	if err := os.WriteFile(path, data, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(envoyBinary(t), "--mode", "validate", "--log-level", "warning", "-c", path).CombinedOutput(); err != nil {
-		t.Fatalf("envoy --mode validate: %v\n%.3000s\n%s", err, out, data)
+	args := append([]string{"--mode", "validate", "--log-level", "warning"}, c.arguments(t)...)
+	if out, err := exec.Command(envoyBinary(t), args...).CombinedOutput(); err != nil {
+		t.Fatalf("envoy --mode validate: %v\n%.3000s\n%s", err, out, c.policies)
 	}
 }

@@ -20,6 +20,9 @@ const (
 	// the application's processes. The files it reads are readable by all.
 	sidecarUser = 15100
 	configDir   = "/etc/admc"
+	// bootstrapVariable has the text of the ADM's bootstrap.yaml: Envoy reads one
+	// file, and adds to it what a flag says.
+	bootstrapVariable = "ADMC_BOOTSTRAP"
 	// PodLabel marks the pods that have an ADM; its value is the service. Only
 	// the patched pod template sets it.
 	PodLabel         = "admc.dev/adm"
@@ -36,7 +39,7 @@ type configMap struct {
 	Data       map[string]string `yaml:"data"`
 }
 
-// configMap carries the ADM's Envoy file. Its name has the file's hash, so that
+// configMap carries the ADM's files. Its name has their hash, so that
 // pods of the old and the new template each find theirs during a roll-out.
 func (o *overlay) configMap(adm *layout.ADM, namespace string, files map[string]string) configMap {
 	size := 0
@@ -92,6 +95,7 @@ type container struct {
 	RestartPolicy   string           `yaml:"restartPolicy,omitempty"`
 	Command         []string         `yaml:"command,omitempty"`
 	Args            []string         `yaml:"args,omitempty"`
+	Env             []variable       `yaml:"env,omitempty"`
 	Ports           []containerPort  `yaml:"ports,omitempty"`
 	StartupProbe    *probe           `yaml:"startupProbe,omitempty"`
 	Lifecycle       *lifecycle       `yaml:"lifecycle,omitempty"`
@@ -99,6 +103,20 @@ type container struct {
 	VolumeMounts    []mount          `yaml:"volumeMounts,omitempty"`
 	SecurityContext *securityContext `yaml:"securityContext,omitempty"`
 	TerminationLog  string           `yaml:"terminationMessagePolicy,omitempty"`
+}
+
+type variable struct {
+	Name      string    `yaml:"name"`
+	ValueFrom valueFrom `yaml:"valueFrom"`
+}
+
+type valueFrom struct {
+	ConfigMapKeyRef keyRef `yaml:"configMapKeyRef"`
+}
+
+type keyRef struct {
+	Name string `yaml:"name"`
+	Key  string `yaml:"key"`
 }
 
 type containerPort struct {
@@ -180,7 +198,7 @@ func (o *overlay) patch(adm *layout.ADM, w target, configMap string, files map[s
 		Annotations: map[string]string{configAnnotation: hash(files)},
 	}
 	p.Spec.Template.Spec = podPatch{
-		InitContainers: []container{o.sidecar(adm)},
+		InitContainers: []container{o.sidecar(adm, configMap)},
 		Containers:     withoutRawSockets(adm, w.pod),
 		Volumes:        slices.Concat([]volume{{Name: sidecarName, ConfigMap: &namedObject{Name: configMap}}}, switchVolumes(), certificateVolumes(adm)),
 	}
@@ -190,7 +208,7 @@ func (o *overlay) patch(adm *layout.ADM, w target, configMap string, files map[s
 // sidecar is a native sidecar (Kubernetes 1.29 and later): an init container
 // that keeps running. The startup probe holds the application back until the
 // listeners are up; nothing is open before.
-func (o *overlay) sidecar(adm *layout.ADM) container {
+func (o *overlay) sidecar(adm *layout.ADM, configMap string) container {
 	yes, no := true, false
 	image := o.Image
 	if image == "" {
@@ -202,7 +220,8 @@ func (o *overlay) sidecar(adm *layout.ADM) container {
 		Command: []string{"/usr/local/bin/envoy"},
 		Args: []string{
 			"--config-path", configDir + "/envoy.yaml",
-			"--config-yaml", switchesLayer,
+			// What Envoy adds to that; the kubelet puts the file's text here.
+			"--config-yaml", "$(" + bootstrapVariable + ")\n" + switchesLayer,
 			// One worker per core of the request: by default it is one per core
 			// of the node.
 			"--concurrency", strconv.Itoa(need.workers()),
@@ -210,6 +229,7 @@ func (o *overlay) sidecar(adm *layout.ADM) container {
 			"--disable-hot-restart",
 			"--log-level", "warning",
 		},
+		Env:          []variable{{Name: bootstrapVariable, ValueFrom: valueFrom{ConfigMapKeyRef: keyRef{Name: configMap, Key: "bootstrap.yaml"}}}},
 		Ports:        []containerPort{{Name: "admc-ready", ContainerPort: adm.ReadyPort}},
 		StartupProbe: &probe{HTTPGet: httpGet{Path: layout.ReadyPath, Port: adm.ReadyPort}, PeriodSeconds: 1, FailureThreshold: 60},
 		Lifecycle:    o.drainFirst(adm),

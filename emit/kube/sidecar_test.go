@@ -39,8 +39,7 @@ func envoy(t *testing.T) string {
 	return e
 }
 
-const readyConfig = `layered_runtime: {layers: [{name: admin, admin_layer: {}}]}
-static_resources:
+const readyBootstrap = `static_resources:
   listeners:
   - name: ready
     address: {socket_address: {address: 127.0.0.1, port_value: 0}}
@@ -71,7 +70,7 @@ func TestSidecarRuns(t *testing.T) {
 	w := newWorld(serviceOn("cart", 8080, "http"))
 	adm := w.adm(w.l.Graph.Services[0])
 	adm.ReadyPort = freePort(t)
-	c := (&overlay{l: w.l}).sidecar(adm)
+	c := (&overlay{l: w.l}).sidecar(adm, "files")
 
 	// Beneath a directory that any user may enter, unlike t.TempDir.
 	dir, err := os.MkdirTemp("", "admc-sidecar")
@@ -79,8 +78,7 @@ func TestSidecarRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	config := strings.Replace(readyConfig, "port_value: 0", fmt.Sprintf("port_value: %d", adm.ReadyPort), 1)
-	if err := os.WriteFile(filepath.Join(dir, "envoy.yaml"), []byte(config), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "envoy.yaml"), []byte("layered_runtime: {layers: [{name: admin, admin_layer: {}}]}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	switches := filepath.Join(dir, "switches") // empty, as of a ConfigMap that is not there
@@ -90,9 +88,13 @@ func TestSidecarRuns(t *testing.T) {
 	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
 	}
+	if len(c.Env) != 1 || c.Env[0].ValueFrom.ConfigMapKeyRef != (keyRef{Name: "files", Key: "bootstrap.yaml"}) {
+		t.Fatalf("environment: %v", c.Env)
+	}
+	bootstrap := strings.Replace(readyBootstrap, "port_value: 0", fmt.Sprintf("port_value: %d", adm.ReadyPort), 1)
 	args := slices.Clone(c.Args)
 	for i, a := range args {
-		args[i] = strings.NewReplacer(switchesDir, switches, configDir, dir).Replace(a)
+		args[i] = strings.NewReplacer(switchesDir, switches, configDir, dir, "$("+c.Env[0].Name+")", bootstrap).Replace(a)
 	}
 	if slices.Equal(args, c.Args) {
 		t.Fatal("no argument names the configuration")
@@ -203,7 +205,7 @@ func TestSidecarOptions(t *testing.T) {
 	l := w.rule(ir.Ingress, cart, "log", false, action("access_log", nil), web)
 	w.l.Graph.Calls[0].RPS = graph.Decimal{Set: true, Units: 4_000_000 / ir.HopMicros}
 	adm := w.adm(cart, l)
-	c := (&overlay{Backend: Backend{Image: "registry.example/envoy:1"}, l: w.l}).sidecar(adm)
+	c := (&overlay{Backend: Backend{Image: "registry.example/envoy:1"}, l: w.l}).sidecar(adm, "files")
 	if c.Image != "registry.example/envoy:1" {
 		t.Errorf("image %s", c.Image)
 	}

@@ -17,10 +17,10 @@ const (
 	switchesDir       = "/etc/admc-switches"
 )
 
-// switchesLayer is what the ADM's own file can't say, since Envoy wants the
+// switchesLayer is what the ADM's own files can't say, since Envoy wants the
 // directory to be there: a layer of its runtime, over the one that the admin
 // socket changes. The kubelet replaces ..data when the ConfigMap changes.
-const switchesLayer = `{"layered_runtime": {"layers": [{"name": "switches", "disk_layer": {"symlink_root": "` + switchesDir + `/..data"}}]}}`
+const switchesLayer = `layered_runtime: {layers: [{name: switches, disk_layer: {symlink_root: ` + switchesDir + `/..data}}]}`
 
 func switchVolumes() []volume {
 	yes := true

@@ -102,7 +102,11 @@ func (a *ADM) Start() {
 	}
 	defer log.Close()
 	before := a.listening()
-	a.envoy = a.pod.start(a.pod.admCgroup(), log, "adm", Envoy(t), "-c", "/etc/admc/envoy.yaml",
+	bootstrap, err := os.ReadFile(filepath.Join(a.pod.etc, "admc", "bootstrap.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.envoy = a.pod.start(a.pod.admCgroup(), log, "adm", Envoy(t), "-c", "/etc/admc/envoy.yaml", "--config-yaml", string(bootstrap),
 		"--concurrency", fmt.Sprint(a.workers()), "--disable-hot-restart", "--log-level", "warning")
 	go a.envoy.drain() // an access log that nobody reads would stop it
 	if err := a.awaitListeners(before); err != nil {
