@@ -24,7 +24,7 @@ type adm struct {
 	bag        *diag.Bag
 	listeners  []*listenerv3.Listener
 	clusters   map[string]*clusterv3.Cluster // by name; only those that something refers to
-	plain      map[string]bool               // those that pass calls on as they came
+	plain      map[string]bool               // those that pass calls on as they came, for all that policies say
 	chained    bool                          // some listener is internal
 	counted    bool                          // some policy keeps a metric
 	unsealed   bool                          // some listener takes the seal off and passes bytes on
@@ -57,12 +57,27 @@ func (a *adm) policies() *bootstrapv3.Bootstrap {
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Listeners: a.listeners},
 		LayeredRuntime:  a.runtime(),
 	}
+	beside := a.plainClusters()
 	for _, name := range slices.Sorted(maps.Keys(a.clusters)) {
-		if !a.plain[name] {
+		if !slices.Contains(beside, name) {
 			boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
 		}
 	}
 	return boot
+}
+
+// plainClusters are those of the surroundings: they are on a command line, which
+// holds 128 KiB (MAX_ARG_STRLEN of Linux), and each has about 2 KiB. Those that
+// lead to internal listeners may be many more.
+func (a *adm) plainClusters() []string {
+	const most = 16
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(a.clusters)) {
+		if a.plain[name] && len(names) < most {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // surroundings are what the proxy has that no policy says: its name, the socket of
@@ -79,10 +94,8 @@ func (a *adm) surroundings() *bootstrapv3.Bootstrap {
 	if a.counted {
 		boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, metricsCluster())
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.clusters)) {
-		if a.plain[name] {
-			boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
-		}
+	for _, name := range a.plainClusters() {
+		boot.StaticResources.Clusters = append(boot.StaticResources.Clusters, a.clusters[name])
 	}
 	if a.chained {
 		boot.BootstrapExtensions = []*corev3.TypedExtensionConfig{

@@ -10,11 +10,9 @@ import (
 	"testing"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
-	"sigs.k8s.io/yaml"
 
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/lang/ir"
@@ -103,25 +101,12 @@ func everyFile(t *testing.T) map[*bootstrapv3.Bootstrap][]string {
 		files := emitted(t, l)
 		for _, a := range l.ADMs {
 			var beside []string
-			all := &bootstrapv3.Bootstrap{}
 			for _, p := range files.Paths() {
-				name, mine := strings.CutPrefix(p, a.Dir+"/")
-				switch data, _ := files.Get(p); {
-				case name == FileName || name == BootstrapName:
-					js, err := yaml.YAMLToJSONStrict(data)
-					if err != nil {
-						t.Fatal(err)
-					}
-					boot := &bootstrapv3.Bootstrap{}
-					if err := protojson.Unmarshal(js, boot); err != nil {
-						t.Fatal(err)
-					}
-					proto.Merge(all, boot)
-				case mine:
+				if name, mine := strings.CutPrefix(p, a.Dir+"/"); mine && name != FileName && name != BootstrapName {
 					beside = append(beside, name)
 				}
 			}
-			out[all] = beside
+			out[configurationOf(files, a.Dir).merged(t)] = beside
 		}
 	}
 	for _, r := range slices.Concat(rows, wrapped, observed, apart, pathRows, chosen, copied, hedged, ejected, answers) {
@@ -265,7 +250,7 @@ func TestCheckDecidedFirst(t *testing.T) {
 	data := c.policies
 	i := strings.Index(string(data), "          - name: p/when")
 	j := strings.Index(string(data), "          - name: p/deny")
-	k := strings.Index(string(data), "          - name: router")
+	k := strings.Index(string(data), "          - {name: router")
 	if i < 0 || j < i || k < j {
 		t.Fatalf("unexpected file:\n%s", data)
 	}

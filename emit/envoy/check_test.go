@@ -15,13 +15,12 @@ func TestCheck(t *testing.T) {
 	p.call(8080, "http", ir.Egress,
 		do("limit", act("rate_limit", args{"rate": rate(10, time.Second)})), do("again", act("retry", nil)))
 	p.call(9090, "tcp", ir.Egress, do("slow", act("connect_timeout", args{"after": dur(time.Second)})))
-	c := configurationOf(emitted(t, p.layout()), "adm/client")
-	data := c.policies
-	good := string(data)
-	if errs := c.check(string(data)); len(errs) > 0 {
+	good := string(render("test", configurationOf(emitted(t, p.layout()), "adm/client").merged(t)))
+	check := func(text string) []error { return Check("x", [][]byte{[]byte(text)}) }
+	if errs := check(good); len(errs) > 0 {
 		t.Fatalf("the good file: %v", errs)
 	}
-	for _, x := range []struct{ name, old, new, want string }{
+	for _, c := range []struct{ name, old, new, want string }{
 		{"not YAML", "node:", "node: [", "yaml"},
 		{"an unknown field", "stream_idle_timeout:", "stream_idel_timeout:", "stream_idel_timeout"},
 		{"an unknown type", "local_ratelimit.v3.LocalRateLimit", "local_ratelimit.v3.Nothing", "Nothing"},
@@ -35,18 +34,18 @@ func TestCheck(t *testing.T) {
 		{"a filter name twice", "name: limit/rate_limit", "name: router", "two HTTP filters are named router"},
 		{"a regular expression", "regex: x-envoy-(", "regex: x-envoy-((", "missing closing"},
 	} {
-		t.Run(x.name, func(t *testing.T) {
-			bad := strings.Replace(good, x.old, x.new, 1)
+		t.Run(c.name, func(t *testing.T) {
+			bad := strings.Replace(good, c.old, c.new, 1)
 			if bad == good {
-				t.Fatalf("the file has no %q", x.old)
+				t.Fatalf("the file has no %q", c.old)
 			}
-			errs := c.check(bad)
+			errs := check(bad)
 			for _, err := range errs {
-				if strings.Contains(err.Error(), x.want) && strings.HasPrefix(err.Error(), "x: ") {
+				if strings.Contains(err.Error(), c.want) && strings.HasPrefix(err.Error(), "x: ") {
 					return
 				}
 			}
-			t.Errorf("got %v, want %q", errs, x.want)
+			t.Errorf("got %v, want %q", errs, c.want)
 		})
 	}
 }
@@ -88,12 +87,11 @@ func TestCheckFilterOrder(t *testing.T) {
 	if errs := c.check(swapped); len(errs) != 2 {
 		t.Errorf("swapped: %v", errs)
 	}
-	router := "          - name: router\n"
 	p = newProgram()
 	p.call(8080, "http", ir.Egress, do("limit", act("rate_limit", args{"rate": rate(10, time.Second)})))
 	c = configurationOf(emitted(t, p.layout()), "adm/client")
 	data = c.policies
-	none := strings.Replace(string(data), router, "          - name: nobody\n", 1)
+	none := strings.Replace(string(data), "- {name: router,", "- {name: nobody,", 1)
 	none = strings.Replace(none, "http.router.v3.Router", "http.rbac.v3.RBAC", 1)
 	none = strings.Replace(none, "suppress_envoy_headers: true", "rules_stat_prefix: x.", 1)
 	if errs := c.check(none); len(errs) != 1 || !strings.Contains(errs[0].Error(), "router must be the last") {

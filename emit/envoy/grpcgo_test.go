@@ -160,12 +160,11 @@ func TestReadByGRPC(t *testing.T) {
 	}
 }
 
-// file is what is emitted for the reading alone.
+// file is what is emitted for the reading alone, as one text.
 func (r *reading) file(t *testing.T, x *trial) []byte {
 	t.Helper()
 	l := together([]*trial{x})
-	data, _ := emitted(t, l).Get(l.ADMs[0].Dir + "/" + FileName)
-	return data
+	return render("merged", configurationOf(emitted(t, l), l.ADMs[0].Dir).merged(t))
 }
 
 // foreseeable: the interpreter says nothing of what is drawn by the proxy, and of

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"admc.dev/admc/lang/ir"
 )
 
 // twoScreens is how many lines a person has before them on two of them.
@@ -54,5 +56,19 @@ calls:
 	among, _ := compileArchive(t, more).Get("adm/frontend/envoy.yaml")
 	if !bytes.Equal(alone, among) {
 		t.Errorf("what else is in the mesh changes the file:\n%s\nwithout:\n%s", among, alone)
+	}
+}
+
+// TestManyAttempts: what is on the command line has room there (128 KiB on Linux),
+// however many calls have an internal listener behind them.
+func TestManyAttempts(t *testing.T) {
+	p := newProgram()
+	for i := range 300 {
+		p.call(20000+i, "http", ir.Egress, do("again", act("retry", nil)), do("slow", act("fault", args{"abort": num(503), "percent": num(100)})))
+	}
+	c := configurationOf(emitted(t, p.layout()), "adm/client")
+	validate(t, c)
+	if n := bytes.Count(c.policies, []byte("\n  - name: egress_server_")); n < 600 {
+		t.Errorf("%d listeners", n)
 	}
 }

@@ -20,6 +20,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"sigs.k8s.io/yaml"
+
 	"admc.dev/admc/emit"
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/lang/ir"
@@ -204,6 +209,24 @@ func configurationOf(files *emit.Files, dir string) configuration {
 // check is what Check says of the configuration with other policies.
 func (c configuration) check(policies string) []error {
 	return Check("x", [][]byte{[]byte(policies), c.bootstrap})
+}
+
+// merged is what Envoy makes of the two.
+func (c configuration) merged(t testing.TB) *bootstrapv3.Bootstrap {
+	t.Helper()
+	out := &bootstrapv3.Bootstrap{}
+	for _, text := range [][]byte{c.policies, c.bootstrap} {
+		js, err := yaml.YAMLToJSONStrict(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := &bootstrapv3.Bootstrap{}
+		if err := protojson.Unmarshal(js, one); err != nil {
+			t.Fatal(err)
+		}
+		proto.Merge(out, one)
+	}
+	return out
 }
 
 // arguments are those by which Envoy has the configuration.

@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,8 +21,13 @@ import (
 //
 // whichever has fewer lines.
 
-// paragraphLines is how many lines a paragraph may have.
-const paragraphLines = 12
+const (
+	// paragraphLines is how many lines a paragraph may have.
+	paragraphLines = 12
+	// fieldColumn is where those of clusters and listeners begin: what is further out
+	// is found by its own lines.
+	fieldColumn = 4
+)
 
 // block is a mapping or list with its parts on lines of their own.
 func (d *document) block(n *yaml.Node, indent int) []string {
@@ -81,6 +87,9 @@ func (d *document) value(n *yaml.Node, indent, column int) []string {
 		return []string{d.line(n)}
 	}
 	all := append([]string{strings.TrimSpace(anchorOf(n))}, d.block(n, indent)...)
+	if indent < fieldColumn {
+		return all
+	}
 	if n.Kind == yaml.SequenceNode {
 		indent += 2 // as the parts of what stands after a dash
 	}
@@ -97,7 +106,7 @@ func (d *document) paragraph(n *yaml.Node, indent, column, after int) []string {
 	if d.fits(n, column, after) {
 		return []string{d.line(n)}
 	}
-	if len(n.Content) == 0 || n.Kind == yaml.SequenceNode && isExtension(n.Content[0]) {
+	if n.Kind == yaml.ScalarNode || n.Kind == yaml.SequenceNode && isExtension(n.Content[0]) {
 		return nil
 	}
 	open, end := anchorOf(n)+"{", "}"
@@ -107,11 +116,13 @@ func (d *document) paragraph(n *yaml.Node, indent, column, after int) []string {
 	if head, last := d.allButLast(n); last != nil {
 		head = open + head
 		if begin := column + utf8.RuneCountInString(head); begin < lineWidth {
-			if lines := d.paragraph(last, indent, begin, after+1); lines != nil {
+			// On a line of its own it would have no more room.
+			lines := d.paragraph(last, indent, begin, after+1)
+			if lines != nil {
 				lines[0] = head + lines[0]
 				lines[len(lines)-1] += end
-				return lines
 			}
+			return lines
 		}
 	}
 	lines := []string{open}
@@ -171,11 +182,14 @@ func (d *document) allButLast(n *yaml.Node) (string, *yaml.Node) {
 
 // isExtension reports whether a node is an extension, as filters and access logs are.
 func isExtension(n *yaml.Node) bool {
-	return n.Kind == yaml.MappingNode && len(n.Content) > 2 && n.Content[0].Value == "name" && n.Content[2].Value == "typed_config"
+	return n.Kind == yaml.MappingNode && len(n.Content) > 0 && n.Content[0].Value == "name" &&
+		slices.ContainsFunc(n.Content, func(part *yaml.Node) bool { return part.Value == "typed_config" })
 }
 
+// fits reports whether a node has room on a line from a column on, before so many
+// brackets and commas. What has no parts is nowhere else.
 func (d *document) fits(n *yaml.Node, column, after int) bool {
-	return column+d.width(n)+after <= lineWidth
+	return column+d.width(n)+after <= lineWidth || n.Kind != yaml.ScalarNode && len(n.Content) == 0
 }
 
 func anchorOf(n *yaml.Node) string {

@@ -14,6 +14,22 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// nested is a text in lists of lists and mappings, so deep that no line has room
+// for the innermost.
+func nested(text string, depth int) *structpb.Value {
+	list := &structpb.ListValue{Values: []*structpb.Value{structpb.NewListValue(&structpb.ListValue{}), structpb.NewStructValue(&structpb.Struct{}), structpb.NewStringValue(text)}}
+	switch {
+	case depth == 0:
+	case depth%3 == 0:
+		list.Values = append(list.Values, nested(text, depth-1))
+	case depth%3 == 1:
+		list.Values = []*structpb.Value{nested(text, depth-1)}
+	default:
+		return structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{"a": nested(text, depth-1), "name": structpb.NewStringValue(text)}})
+	}
+	return structpb.NewListValue(list)
+}
+
 // TestRender: whatever a text looks like, on one line, on several, and where it is
 // referred to, what is read is what was written.
 func TestRender(t *testing.T) {
@@ -26,6 +42,7 @@ func TestRender(t *testing.T) {
 		all := &structpb.Struct{Fields: map[string]*structpb.Value{}}
 		for k, text := range odd {
 			all.Fields[fmt.Sprint("key_", k)] = structpb.NewStringValue(text)
+			all.Fields[text+"."] = nested(text, 90)
 			all.Fields[text+"!"] = structpb.NewListValue(&structpb.ListValue{Values: []*structpb.Value{
 				structpb.NewStringValue(text), structpb.NewBoolValue(true), structpb.NewNumberValue(1 << 40), structpb.NewNumberValue(0.1), structpb.NewNullValue(),
 			}})
