@@ -248,7 +248,7 @@ func (c *compiler) check(parsed *cel.Ast, unknown map[string]bool) {
 		case e == nil:
 			c.broken = true
 			c.bag.Errorf(c.at(issue.Location.Line(), issue.Location.Column()), CELType, "%s", issue.Message)
-		case !c.failedWithin(e) && !takesForeign(e):
+		case !c.failedWithin(e) && !takesForeign(e) && !c.takesWhole(e):
 			c.typeError(e, issue.Message)
 		}
 	}
@@ -264,6 +264,38 @@ func takesForeign(e ast.Expr) bool {
 		_, known := literalValue(a.AsLiteral())
 		return !known
 	})
+}
+
+// takesWhole reports whether all headers, claims or labels stand somewhere in e for
+// a value, which take refuses.
+func (c *compiler) takesWhole(e ast.Expr) bool {
+	var operands []ast.Expr
+	switch e.Kind() {
+	case ast.IdentKind:
+		return c.isMap(e)
+	case ast.SelectKind:
+		if c.isMap(e) {
+			return true
+		}
+		operands = []ast.Expr{e.AsSelect().Operand()}
+		if c.found[e.ID()] != nil {
+			operands = nil // by a key
+		}
+	case ast.ListKind:
+		operands = e.AsList().Elements()
+	case ast.CallKind:
+		call := e.AsCall()
+		operands = slices.Clone(call.Args())
+		switch fn := call.FunctionName(); {
+		case call.IsMemberFunction():
+			operands = append(operands, call.Target())
+		case fn == "_[_]" && c.isMap(operands[0]):
+			operands = operands[1:]
+		case fn == string(opIn) && c.isMap(operands[1]):
+			operands = operands[:1]
+		}
+	}
+	return slices.ContainsFunc(operands, c.takesWhole)
 }
 
 func (c *compiler) failedWithin(e ast.Expr) bool {
