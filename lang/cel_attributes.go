@@ -14,7 +14,8 @@ type attribute struct {
 	name   string
 	kind   kind
 	planes []graph.Plane
-	// static answers a read of it from the graph; nil when only the proxy knows.
+	// static answers a read of it from what is known before any request; nil when
+	// only the proxy knows.
 	static func(read *term, from, to graph.Node) value
 	// refused says why a `when` can't read it, "" when it can.
 	refused string
@@ -40,7 +41,7 @@ var attributes = []*attribute{
 	{name: "request.query", kind: kindString, planes: messages},
 	{name: "request.host", kind: kindString, planes: messages},
 	{name: "request.method", kind: kindString, planes: messages},
-	{name: "request.scheme", kind: kindString, planes: messages},
+	{name: "request.scheme", kind: kindString, planes: messages, static: plainHTTP},
 	{name: "request.headers", kind: kindMap, planes: messages},
 	{name: "request.id", kind: kindString, planes: messages},
 	{name: "request.time", kind: kindTime, planes: messages},
@@ -115,6 +116,11 @@ func ofSource(fact func(*term, graph.Node) value) func(*term, graph.Node, graph.
 func ofDestination(fact func(*term, graph.Node) value) func(*term, graph.Node, graph.Node) value {
 	return func(read *term, _, to graph.Node) value { return fact(read, to) }
 }
+
+// plainHTTP is the scheme of all that a proxy reads as requests: TLS of the
+// application's own passes as bytes, and what proxies seal they open first. The
+// proxy's own attribute is what a caller writes into its target.
+func plainHTTP(*term, graph.Node, graph.Node) value { return stringValue("http") }
 
 // serviceName is the name without the namespace that qualifies it in a graph
 // with two services of that name.

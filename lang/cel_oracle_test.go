@@ -41,13 +41,13 @@ func compiled(t *testing.T, text string, plane graph.Plane) *condition {
 
 // A call is one request or connection, with everything a condition can see.
 type call struct {
-	method, path, host, scheme string
-	headers                    map[string]string
-	claims                     map[string]any
-	source, destination        netip.AddrPort
-	mtls                       bool
-	sni                        string
-	at                         time.Time
+	method, path, host  string
+	headers             map[string]string
+	claims              map[string]any
+	source, destination netip.AddrPort
+	mtls                bool
+	sni                 string
+	at                  time.Time
 }
 
 func (c call) String() string { return c.method + " " + c.host + c.path }
@@ -64,7 +64,7 @@ func (c call) asProxy() map[string]any {
 	}
 	request := map[string]any{
 		"path": c.path, "url_path": urlPath, "query": query, "host": c.host, "method": c.method,
-		"scheme": c.scheme, "headers": headers, "time": c.at,
+		"headers": headers, "time": c.at,
 	}
 	if c.path == "" {
 		delete(request, "path")

@@ -40,10 +40,9 @@ type link struct {
 
 type conn struct {
 	net.Conn
-	in     *bufio.Reader
-	scheme string
-	mtls   bool
-	sni    string
+	in   *bufio.Reader
+	mtls bool
+	sni  string
 }
 
 func newPeers(t *testing.T) peers {
@@ -102,9 +101,9 @@ func (l link) dialListener(t *testing.T, address string) *conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { plain.Close() })
-	c := &conn{Conn: plain, scheme: "http"}
+	c := &conn{Conn: plain}
 	if l.tls != nil {
-		c.Conn, c.scheme, c.sni, c.mtls = tls.Client(plain, l.tls), "https", l.tls.ServerName, len(l.tls.Certificates) > 0
+		c.Conn, c.sni, c.mtls = tls.Client(plain, l.tls), l.tls.ServerName, len(l.tls.Certificates) > 0
 	}
 	c.in = bufio.NewReader(c.Conn)
 	return c
@@ -114,7 +113,7 @@ func (l link) dialListener(t *testing.T, address string) *conn {
 func (c *conn) fill(into *call) {
 	into.source = netip.MustParseAddrPort(c.LocalAddr().String())
 	into.destination = netip.MustParseAddrPort(c.RemoteAddr().String())
-	into.scheme, into.mtls, into.sni, into.at = c.scheme, c.mtls, c.sni, time.Now()
+	into.mtls, into.sni, into.at = c.mtls, c.sni, time.Now()
 }
 
 // refused sends the call to route n and says whether the answer was 403.

@@ -39,7 +39,6 @@ var onRequests = []struct {
 	{graph.HTTP, `request.host == "shop.example"`, ""},
 	{graph.HTTP, `request.method in ["GET", "HEAD"]`, ""},
 	{graph.HTTP, `!(request.method in ["GET", "HEAD"])`, ""},
-	{graph.HTTP, `request.scheme == "https"`, ""},
 	{graph.HTTP, `request.id == ""`, ""},
 	{graph.HTTP, `request.id == "id-1"`, ""},
 	{graph.HTTP, `request.time > timestamp("2020-02-29T23:59:59.5+01:00")`, ""},

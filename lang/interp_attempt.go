@@ -212,7 +212,7 @@ func (a *attempt) attributes() map[string]any {
 	out := map[string]any{
 		"request": map[string]any{
 			"path": a.msg.path, "url_path": urlPath, "query": query, "host": a.msg.host, "method": a.msg.method,
-			"scheme": "http", "headers": headers, "time": Epoch.Add(a.at),
+			"headers": headers, "time": Epoch.Add(a.at),
 		},
 		"source":      map[string]any{"address": from.String(), "port": int64(from.Port())},
 		"destination": map[string]any{"address": to.String(), "port": int64(to.Port())},

@@ -21,7 +21,7 @@ func respondHTTP(h *httpChain, c *call) {
 // redirectHTTP: redirect(host, path, status). A path that says nothing of the
 // query keeps the request's.
 func redirectHTTP(h *httpChain, c *call) {
-	scheme := fmt.Sprintf("%%REQ(%s?:SCHEME)%%", protoAside)
+	scheme := fmt.Sprintf(`%%CEL(%[1]q in request.headers ? request.headers[%[1]q] : "http")%%`, protoAside)
 	host := cmp.Or(escapeFormat(c.str("host")), "%REQ(:AUTHORITY)%")
 	path := "%REQ(:PATH)%"
 	if p := c.str("path"); p != "" {

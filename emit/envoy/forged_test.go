@@ -386,3 +386,43 @@ func TestForgedCertificate(t *testing.T) {
 		})
 	}
 }
+
+// A caller that names another scheme in its target has not changed it.
+func TestForgedScheme(t *testing.T) {
+	t.Parallel()
+	client, server := newPair(t)
+	var trials []*trial
+	for i, side := range []string{"@ingress", "@egress"} {
+		for k, text := range []string{"deny()", `redirect(path: "/new")`} {
+			x := &trial{proto: "http", text: side + ` policy p { on client -> server  when { request.scheme == "http" }  ` + text + " }"}
+			if x.spread(20000+2*i+k, 1); len(x.cells) != 1 {
+				t.Fatalf("%s: %d placements", x.text, len(x.cells))
+			}
+			serve(t, server, x.cells[0].port, graph.HTTP)
+			trials = append(trials, x)
+		}
+	}
+	const open = 20100
+	serve(t, server, open, graph.HTTP)
+	runLayout(t, map[string]*namespace{"client": client, "server": server}, together(trials))
+	for _, target := range []string{"/a", "http://shop/a", "https://shop/a", "HTTPS://shop/a"} {
+		request := "GET " + target + " HTTP/1.1\r\nHost: shop\r\n\r\n"
+		if got := say(client, fmt.Sprintf("%s:%d", serverIP, open), request); got != "200 200" {
+			t.Errorf("the control: %s gets %s without a policy", target, got)
+		}
+		for _, x := range trials {
+			got := rawExchange(client, fmt.Sprintf("%s:%d", serverIP, x.cells[0].port), request, "", false)
+			if strings.Contains(x.text, "deny") && !strings.HasPrefix(got, "HTTP/1.1 403") || !strings.Contains(x.text, "deny") && !strings.Contains(got, "location: http://shop/new\n") {
+				t.Errorf("%s\n%s gets %.200s", x.text, target, got)
+			}
+		}
+	}
+	for _, scheme := range []string{"http", "https"} {
+		fields := []string{":method", "GET", ":scheme", scheme, ":path", "/a", ":authority", "shop"}
+		for port, want := range map[int]string{trials[0].cells[0].port: "403", open: "200 GET shop/a marked []"} {
+			if got := frame(client, fmt.Sprintf("%s:%d", serverIP, port), fields, ""); got != want {
+				t.Errorf("on HTTP/2 %s gets %s, want %s", scheme, got, want)
+			}
+		}
+	}
+}

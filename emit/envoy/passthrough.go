@@ -93,7 +93,7 @@ func keepForwardedProto(unsaid string) *earlyv3.HeaderMutation {
 		}}},
 		remove(protoAside),
 		{Action: &mutationv3.HeaderMutation_Append{Append: copyOf(protoAside, forwardedProto)}},
-		// Envoy takes the scheme from it, and a condition may read that.
+		// Envoy takes the scheme from it, which goes on to the receiver over HTTP/2.
 		remove(forwardedProto),
 	}}
 }

@@ -226,8 +226,4 @@ func header(name string) *exprpb.Expr {
 
 func headerIs(name, value string) *exprpb.Expr { return fn("_==_", header(name), lit(value)) }
 
-func isScheme(name string) *exprpb.Expr {
-	return fn("_==_", selectField(ident("request"), "scheme"), lit(name))
-}
-
 func urlPath() *exprpb.Expr { return selectField(ident("request"), "url_path") }

@@ -104,9 +104,6 @@ var rows = []row{
 		{name: "q", when: beta, reads: betaReads, actions: []*ir.Action{act("deny", nil)}}},
 		web("/"), "403", "200 app", served},
 
-	{"the scheme is the connection's", "http", ir.Ingress, []policy{{name: "p", when: isScheme("http"), reads: []string{"request.scheme"}, actions: []*ir.Action{act("deny", nil)}}},
-		web("/", "x-forwarded-proto", "https"), "403", "200 app", served},
-
 	{"timeout", "http", ir.Egress, []policy{do("p", act("timeout", args{"after": dur(200 * time.Millisecond)}))},
 		each(web("/slow/1000"), web("/")), "504 upstream request timeout | 200 app", "200 app | 200 app", served},
 	{"timeout if", "http", ir.Egress, []policy{{name: "p", when: beta, reads: betaReads, actions: []*ir.Action{act("timeout", args{"after": dur(200 * time.Millisecond)})}}},
