@@ -89,14 +89,14 @@ func (a *attempt) sampled(r *rule) bool {
 	return r.policy.Sample >= 1 || drawn(r.policy.Name, r.policy.Sample, a.msg.headers.Get("x-request-id"))
 }
 
-// refuse answers a request that no policy can judge, before any is decided: what
-// acts on every answer acts on this one too.
-func (x *exchange) refuse(why string) {
+// refuse answers a request that no policy can judge with an HTTP status, before any
+// is decided: what acts on every answer acts on this one too.
+func (x *exchange) refuse(status int, why string) {
 	a := &attempt{exchange: x, decided: map[*rule]bool{}, acted: map[*rule]bool{}, msg: x.msg, list: slices.Concat(x.on.fronts, x.on.acts)}
 	for _, r := range x.on.rules {
 		a.decided[r] = r.cond == nil && r.policy.Sample >= 1
 	}
-	a.answer = &reply{Answer: Answer{Status: a.localStatus(400), Headers: Headers{}}}
+	a.answer = &reply{Answer: Answer{Status: a.localStatus(status), Headers: Headers{}}}
 	a.back()
 	x.res.Refused, x.res.Answer = why, a.answer.Answer
 }

@@ -109,18 +109,26 @@ func (x *exchange) step() bool {
 }
 
 // begin does what is done before the first attempt; false when the request
-// ends there. A proxy refuses a path with a fragment whatever its policies are
-// about, where it has any (Envoy: http_reject_path_with_fragment); RFC 9112,
-// section 3.2, has no place for one.
+// ends there. Two paths a proxy refuses whatever its policies are about, where it
+// has any: one that doesn't begin with a slash, which is that of `OPTIONS *` and of
+// the target `http://geo?q=1` (Envoy: absolute_path_rejected), and one with a
+// fragment (http_reject_path_with_fragment), for which RFC 9112, section 3.2, has no
+// place.
 func (x *exchange) begin() bool {
-	if len(x.on.rules) > 0 && strings.Contains(x.msg.path, "#") {
-		x.refuse("its path has a fragment")
-		return false
+	if len(x.on.rules) > 0 && x.plane() != graph.TCP {
+		switch {
+		case !strings.HasPrefix(x.msg.path, "/"):
+			x.refuse(404, "its path doesn't begin with a slash")
+			return false
+		case strings.Contains(x.msg.path, "#"):
+			x.refuse(400, "its path has a fragment")
+			return false
+		}
 	}
 	if x.on.byPath {
 		path, refused := normalPath(x.msg.path)
 		if refused != "" {
-			x.refuse(refused)
+			x.refuse(400, refused)
 			return false
 		}
 		x.msg.path = path

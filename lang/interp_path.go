@@ -16,7 +16,7 @@ import (
 func normalPath(target string) (path, refused string) {
 	path, query, asked := strings.Cut(target, "?")
 	if !strings.HasPrefix(path, "/") {
-		return target, "" // OPTIONS *
+		return target, "" // which no proxy passes on
 	}
 	for _, escape := range []string{"%2f", "%5c", "%00"} {
 		if strings.Contains(strings.ToLower(path), escape) {

@@ -109,23 +109,23 @@ func TestReceiver(t *testing.T) {
 	}
 }
 
-// TestFragment: a proxy refuses a path with a fragment whatever the policies of the
-// call look at, and without any there is no proxy.
-func TestFragment(t *testing.T) {
-	for policy, want := range map[string]string{
-		"":                     "200 ",
-		`set_header("x", "1")`: "400 its path has a fragment",
-		`when { request.url_path == "/a" }  deny()`: "400 its path has a fragment",
-	} {
+// TestPathsOfNoRequest: a proxy refuses them whatever the policies of the call look
+// at, and without any there is no proxy.
+func TestPathsOfNoRequest(t *testing.T) {
+	const fragment, slash = "400 its path has a fragment", "404 its path doesn't begin with a slash"
+	for _, policy := range []string{"", `set_header("x", "1")`, `when { request.url_path == "/a" }  deny()`, `when { request.method == "OPTIONS" }  deny()`, `fault(abort: 503)`} {
 		if policy != "" {
 			policy = "policy p { on frontend -> recommendation  " + policy + " }\n"
 		}
-		for _, path := range []string{"/a#b", "/#", "/?a#b"} {
-			in, requests := interpret(t, policy+`test "t" { frontend -> recommendation GET "/"  expect pass }`)
+		for path, want := range map[string]string{"/a#b": fragment, "/#": fragment, "/?a#b": fragment, "*": slash, "?a": slash, "": slash, "a": slash, "*#": slash} {
+			if policy == "" {
+				want = "200 "
+			}
+			in, requests := interpret(t, policy+`test "t" { frontend -> recommendation OPTIONS "/"  expect pass }`)
 			requests[0].Path = path
 			res := in.Run(requests...)[0]
 			if got := fmt.Sprint(res.Status, " ", res.Refused); got != want || res.Reached != (policy == "") {
-				t.Errorf("%s with %q: got %s, want %s", path, policy, got, want)
+				t.Errorf("%q with %q: got %s, want %s", path, policy, got, want)
 			}
 		}
 	}

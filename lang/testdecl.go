@@ -211,6 +211,11 @@ func (c *checker) requestLine(n *syntax.Request, r *ir.TestRequest) {
 	}
 	switch service, method, ok := strings.Cut(strings.TrimPrefix(r.Path, "/"), "/"); {
 	case r.Path == "*" && r.Method == "OPTIONS":
+		c.bag.Errorf(n.Path.At, BadRequest, "OPTIONS * is about a server, and reaches no policy").
+			WithHint("an ADM answers it with 404 before any looks; where none stands it comes to the receiver")
+	case strings.Contains(r.Path, "://") && !strings.HasPrefix(r.Path, "/"):
+		c.bag.Errorf(n.Path.At, BadRequest, "%s is a whole URL, where a request has its path", n.Path.Raw).
+			WithHint(`the host stands in a header: GET "/items" { "host": "shop.example" }`)
 	case !strings.HasPrefix(r.Path, "/") || strings.ContainsFunc(r.Path, func(b rune) bool { return b <= ' ' || b >= 0x7f || b == '#' }):
 		c.bag.Errorf(n.Path.At, BadRequest, "%s is not the path of a request", n.Path.Raw).
 			WithHint(`a path begins with a slash and has no fragment; what is not ASCII is escaped: "/items?q=a%%20b"`)

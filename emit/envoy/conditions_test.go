@@ -118,7 +118,7 @@ func TestConditionsOnGRPC(t *testing.T) {
 	}
 	var requests []wireRequest
 	for _, r := range wireRequests() {
-		if r.method != "GET" || len(r.lines) > 0 && (r.lines[0][0] == "connection" || strings.HasPrefix(r.lines[0][0], "Answer-")) || strings.HasPrefix(r.path, "/status/") {
+		if r.method != "GET" || r.target != "" || len(r.lines) > 0 && (r.lines[0][0] == "connection" || strings.HasPrefix(r.lines[0][0], "Answer-")) || strings.HasPrefix(r.path, "/status/") {
 			continue
 		}
 		if slices.Contains(r.lines, [2]string{"cookie", ""}) || strings.Contains(r.path, "#") { // the client here sends no such line or path
@@ -128,7 +128,7 @@ func TestConditionsOnGRPC(t *testing.T) {
 		requests = append(requests, r)
 	}
 	for _, path := range []string{"/a.B/C", "/a.B/", "/a", "/a/b/c", "//a/b", "/shop/a?x=/b", "/GET/http", "/a.B//C", "/http/a,b"} {
-		requests = append(requests, wireRequest{"POST", path, "shop", [][2]string{{"x-a", path}}})
+		requests = append(requests, wireRequest{method: "POST", path: path, host: "shop", lines: [][2]string{{"x-a", path}}})
 	}
 	holdConditions(t, "grpc", onPlane(t, graph.GRPC), everyNth(requests, nth))
 }
@@ -325,7 +325,7 @@ func TestFoldedConditions(t *testing.T) {
 			}
 			asked := &trial{proto: "http", text: policyOf("p", "@ingress", condition)}
 			asked.spread(20000, 1)
-			r := wireRequest{"GET", "/", "shop", [][2]string{{"x-a", v}, {"x-b", w}}}
+			r := wireRequest{method: "GET", path: "/", host: "shop", lines: [][2]string{{"x-a", v}, {"x-b", w}}}
 			c := asked.cells[0]
 			if acts := r.foreseen(lang.NewInterp(c.program), c, netip.MustParseAddrPort("10.0.0.1:1"), lang.Epoch).Hits["p"] > 0; acts != always {
 				t.Errorf("%s is folded to %v; %s of %q and %q is %v", constant, always, condition, v, w, acts)
@@ -352,10 +352,10 @@ func TestJoinedHeaders(t *testing.T) {
 		read := fmt.Sprintf("request.headers[%q]", name)
 		conditions = append(conditions, read+` == "a"`, read+` == ",a"`, read+` == "a,"`, read+` == "a,b"`, read+` == ""`, read+` == ","`, fmt.Sprintf("%q in request.headers", name))
 		for _, lines := range [][2]string{{"", "a"}, {"a", ""}, {"", ""}, {"a", "b"}} {
-			requests[name] = append(requests[name], wireRequest{"GET", "/", "shop", [][2]string{{name, lines[0]}, {name, lines[1]}}})
+			requests[name] = append(requests[name], wireRequest{method: "GET", path: "/", host: "shop", lines: [][2]string{{name, lines[0]}, {name, lines[1]}}})
 		}
 		for _, one := range []string{"", "a", "trailers"} {
-			requests[name] = append(requests[name], wireRequest{"GET", "/", "shop", [][2]string{{name, one}}})
+			requests[name] = append(requests[name], wireRequest{method: "GET", path: "/", host: "shop", lines: [][2]string{{name, one}}})
 		}
 	}
 	holdConditions(t, "http", conditions, func(_ int, conditions string) []wireRequest {

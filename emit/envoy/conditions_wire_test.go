@@ -24,16 +24,17 @@ import (
 type wireRequest struct {
 	method, path, host string
 	lines              [][2]string
+	target             string // of the request line; "": the path
 }
 
 func (r wireRequest) String() string {
-	return fmt.Sprintf("%s %s %q %q", r.method, r.path, r.host, r.lines)
+	return fmt.Sprintf("%s %s %q %q", r.method, cmp.Or(r.target, r.path), r.host, r.lines)
 }
 
 // text of the request on HTTP/1.
 func (r wireRequest) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", r.method, r.path, r.host)
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", r.method, cmp.Or(r.target, r.path), r.host)
 	for _, l := range r.lines {
 		fmt.Fprintf(&b, "%s: %s\r\n", l[0], l[1])
 	}
@@ -48,7 +49,9 @@ var oddValues = []string{
 // wireRequests are requests in which what conditions read is there, absent, empty,
 // there several times, and odd.
 func wireRequests() []wireRequest {
-	base := func(lines ...[2]string) wireRequest { return wireRequest{"GET", "/", "shop", lines} }
+	base := func(lines ...[2]string) wireRequest {
+		return wireRequest{method: "GET", path: "/", host: "shop", lines: lines}
+	}
 	out := []wireRequest{base()}
 	for i, v := range oddValues {
 		w := oddValues[(i+7)%len(oddValues)]
@@ -84,6 +87,14 @@ func wireRequests() []wireRequest {
 		}
 		out = append(out, r)
 	}
+	for _, absolute := range [][2]string{{"https://shop/a?b", "/a?b"}, {"http://shop", "/"}, {"http://shop?b=c", "?b=c"}} {
+		r := base([2]string{"x-a", "/a"})
+		r.target, r.path = absolute[0], absolute[1]
+		out = append(out, r)
+	}
+	whole := base()
+	whole.method, whole.path = "OPTIONS", "*"
+	out = append(out, whole)
 	for _, claims := range []string{`"sub":"a"`, `"sub":""`, `"sub":"a,b","Level":"é"`, `"sub":3`, `"Level":3.5`, `"Level":null`, `"Level":true`, `"Level":["a"],"https://shop.example/a":"a"`, `"Level":{"a":"b"}`, `"Level":""`, `"level":"a"`, `"sub":"` + "\\u0000" + `"`, `"sub":"🙂%)%"`} {
 		out = append(out, base([2]string{"authorization", signed(`{"iss":"iss",` + claims + `}`)}))
 	}

@@ -13,8 +13,8 @@
 // headers are its own, the names of HTTP/1 trailers come out in lower case, a
 // missing `date` is added to answers and `content-length: 0` to bodiless requests
 // of unusual methods, several lines of `x-forwarded-proto` become one and an empty
-// one none, `OPTIONS *` is answered 404, and a client that half-closes an HTTP/1
-// connection is taken for gone.
+// one none, `OPTIONS *` and a target of a host and a query without a path are
+// answered 404, and a client that half-closes an HTTP/1 connection is taken for gone.
 //
 // Refused, as errors in the bag: an action that Envoy can't do on the
 // listener's protocol, a condition outside of what Envoy's CEL runs, and
