@@ -24,7 +24,7 @@ func (c *checker) inTime(p *policy) bool {
 			continue
 		}
 		for _, t := range p.calls {
-			if afterAnswer(t) {
+			if afterAnswer(t) || t.unsure("of") {
 				continue
 			}
 			c.bag.Errorf(cond.readAt(cond.reads[i]), AttributeTooLate, "%s is part of the answer, and %s acts before there is one", cond.reads[i], t.act.decl.Name).

@@ -17,38 +17,45 @@ type typedCall struct {
 	node *syntax.Call
 	// reads and writes are canonical parts, with arguments put in.
 	reads, writes []string
+	// wrong: a mistake of the call's own is reported. Then ir.Args lacks what it is
+	// about, and reads and writes what can't be told without.
+	wrong bool
 }
 
-// call types one call; nil when it is wrong, which is then reported.
+// unsure reports a parameter of which the call does not say what it gets.
+func (t *typedCall) unsure(param string) bool {
+	_, known := t.ir.Args[param]
+	return !known && t.act.param(param) != nil
+}
+
+// call types one call; nil when there is no such action, which is then reported.
 func (c *checker) call(n *syntax.Call) *typedCall {
 	a := c.lib.actions[n.Name.Name]
 	if a == nil {
 		if !c.declared[n.Name.Name] {
 			c.unknownAction(n)
 		}
+		for _, arg := range n.Args {
+			c.lookUp(arg.Value)
+		}
 		return nil
 	}
 	if a.decl.User { // the standard ones are everybody's
 		a.used = true
 	}
-	args, ok := c.arguments(n, a)
-	if !ok {
-		return nil
-	}
 	before, _ := c.bag.Count()
-	for _, rule := range valueRules[a.decl.Name] {
-		rule(args, n.Name.At, c.bag)
-	}
-	if after, _ := c.bag.Count(); after > before {
-		return nil
-	}
-	writes := putIn(touched(a.decl.Writes, a.decl.Name, args), args)
+	args := c.arguments(n, a)
+	args.check(n.Name.At, c.bag)
+	after, _ := c.bag.Count()
+	known := args.all()
+	writes := putIn(args.told(touched(a.decl.Writes, a.decl.Name, known)), known)
 	return &typedCall{
-		ir:     &ir.Action{Decl: a.decl, Args: args, At: n.Name.At, Writes: spelled(writes)},
+		ir:     &ir.Action{Decl: a.decl, Args: known, At: n.Name.At, Writes: spelled(writes)},
 		act:    a,
 		node:   n,
-		reads:  putIn(touched(a.decl.Reads, a.decl.Name, args), args),
+		reads:  putIn(args.told(touched(a.decl.Reads, a.decl.Name, known)), known),
 		writes: writes,
+		wrong:  after > before || !args.whole(),
 	}
 }
 
@@ -78,79 +85,53 @@ func (c *checker) unknownAction(n *syntax.Call) {
 	}
 }
 
-// arguments binds and types the arguments of a call and fills in defaults.
-func (c *checker) arguments(n *syntax.Call, a *action) (map[string]ir.Value, bool) {
-	name := a.decl.Name
-	args, written := map[string]ir.Value{}, map[string]diag.Span{}
-	ok, position := true, 0
-	for _, arg := range n.Args {
-		p := c.parameter(n, a, arg, &position)
-		if p == nil {
-			ok = false
-			continue
-		}
-		if first, twice := written[p.name]; twice {
-			c.bag.Errorf(arg.At, DuplicateArgument, "%s gets the argument %q twice", name, p.name).WithNote(first, "it is here first")
-			ok = false
-			continue
-		}
-		written[p.name] = arg.At
-		v, good := c.values.typed(arg.Value, p.typ, fmt.Sprintf("the argument %q of %s", p.name, name))
-		ok = ok && good
-		args[p.name] = v
-	}
-	for _, p := range a.params {
-		if _, set := written[p.name]; set {
-			continue
-		}
-		if p.def != nil {
-			args[p.name] = *p.def
-		} else if ok {
-			c.bag.Errorf(n.Name.At, MissingArgument, "%s needs the argument %q", name, p.name).
-				WithHint("%s is %s", p.name, wanted(p.typ)).
-				WithNote(a.decl.At, "%s is declared here", name)
-			ok = false
-		}
-	}
-	return args, ok
-}
-
 // parameter finds what an argument is for; nil when there is nothing, which is
-// then reported. Positional arguments come before named ones.
-func (c *checker) parameter(n *syntax.Call, a *action, arg *syntax.Arg, position *int) *param {
+// then reported. meant are the parameters that it may have been meant for.
+// Positional arguments come before named ones.
+func (c *checker) parameter(n *syntax.Call, a *action, arg *syntax.Arg, position *int) (p *param, meant []*param) {
 	name := a.decl.Name
 	if arg.Name == nil {
 		if *position < 0 {
 			c.bag.Errorf(arg.At, UnknownArgument, "an argument without a name follows one with a name").
 				WithHint("give it its name, or write it first")
-			return nil
+			return nil, a.params
 		}
 		if *position >= len(a.params) {
 			c.bag.Errorf(arg.At, TooManyArguments, "%s takes %s", name, count(len(a.params), "argument")).
 				WithNote(a.decl.At, "%s is declared here", name)
-			return nil
+			return nil, nil
 		}
 		*position++
-		return a.params[*position-1]
+		return a.params[*position-1], nil
 	}
 	*position = -1
 	if p := a.param(arg.Name.Name); p != nil {
-		return p
+		return p, nil
 	}
 	names := make([]string, len(a.params))
 	for i, p := range a.params {
 		names[i] = p.name
 	}
+	meant = a.params
 	d := c.bag.Errorf(arg.Name.At, UnknownArgument, "%s has no argument %q", name, arg.Name.Name)
 	if near := diag.Suggest(arg.Name.Name, names); near != "" {
 		d.WithHint("did you mean %q?", near).WithFix(arg.Name.At, near)
+		meant = []*param{a.param(near)}
 	} else if len(names) == 0 {
 		d.WithHint("it takes none")
 	} else {
 		d.WithHint("its arguments are %s", strings.Join(names, ", "))
 	}
 	d.WithNote(a.decl.At, "%s is declared here", name)
-	return nil
+	return nil, meant
+}
+
+// lookUp finds the lets of a value that nothing wants, so that one that is not there
+// is told.
+func (c *checker) lookUp(v syntax.Value) {
+	for _, r := range references(v, nil) {
+		c.letValue(r.Name)
+	}
 }
 
 // count is "1 argument", "2 arguments".

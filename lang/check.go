@@ -23,7 +23,8 @@ func Check(files []*syntax.File, g *graph.Graph, bag *diag.Bag) *ir.Program {
 }
 
 // check is Check with any library. Each step sees what the one before it left
-// whole: a policy with an error in it forms no obligations.
+// whole: a policy with an error in it is looked at for its other errors, and nothing
+// else of the program is held against it.
 func check(lib *library, files []*syntax.File, g *graph.Graph, bag *diag.Bag) *ir.Program {
 	return newChecker(lib, g, bag).check(files)
 }
@@ -54,19 +55,8 @@ func (c *checker) check(files []*syntax.File) *ir.Program {
 	}
 	c.order()
 	c.chains()
-	for _, p := range c.policies {
-		if p.bad {
-			c.checkWhen(p)
-		} else {
-			c.settle(p)
-		}
-	}
-	for _, p := range c.aside {
-		if p.bad || len(p.paths) > 0 {
-			c.checkWhen(p)
-		} else {
-			c.settle(p)
-		}
+	for _, p := range slices.Concat(c.policies, c.aside) {
+		c.settle(p)
 	}
 	c.idlePins()
 	c.carry()
@@ -80,6 +70,11 @@ func (c *checker) check(files []*syntax.File) *ir.Program {
 	for _, p := range c.policies {
 		if !p.bad {
 			c.form(p)
+		}
+	}
+	for _, p := range slices.Concat(c.policies, c.aside) {
+		if p.bad {
+			c.formApart(p)
 		}
 	}
 	c.stamp()

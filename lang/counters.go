@@ -17,6 +17,9 @@ import (
 // counter excludes the sides at which an action's counter would not be shared
 // as its scope says. An end outside the mesh decides before replicas do.
 func (v *verdicts) counter(o *obligation, t *typedCall) {
+	if t.unsure(t.act.decl.Scope) || t.unsure("global") {
+		return
+	}
 	scope := t.ir.Args[t.act.decl.Scope]
 	at := place(scope, t.ir.At)
 	name, port := t.act.decl.Name, portName(o.ir)
@@ -82,7 +85,7 @@ type division struct {
 // divide notes which services' replicas divide the budget of an obligation that
 // has one side left. With both sides left every end has one replica.
 func (v *verdicts) divide(o *obligation, t *typedCall) {
-	if global(t) || t.ir.Args[t.act.decl.Scope].Str == "pod" {
+	if t.unsure(t.act.decl.Scope) || t.unsure("global") || global(t) || t.ir.Args[t.act.decl.Scope].Str == "pod" {
 		return
 	}
 	var holders []*graph.Service
@@ -122,12 +125,12 @@ func (v *verdicts) reportDivided() {
 		})
 		most, args := d.holders[0], d.call.ir.Args
 		name := d.call.act.decl.Name
-		if max := args["max"]; name == "concurrency_limit" && max.Int < int64(most.MaxReplicas) {
+		if max, known := args["max"]; name == "concurrency_limit" && known && max.Int < int64(most.MaxReplicas) {
 			v.c.bag.Errorf(place(max, d.call.ir.At), BadValue, "a maximum of %d leaves less than 1 for each of the %d proxies of %s", max.Int, most.MaxReplicas, most.Name).
 				WithNote(most.At, "%s has %s", most.Name, replicaText(most))
 			continue
 		}
-		if limit := args["limit"]; name == "bandwidth_limit" && limit.Int < 1024*int64(most.MaxReplicas) {
+		if limit, known := args["limit"]; name == "bandwidth_limit" && known && limit.Int < 1024*int64(most.MaxReplicas) {
 			v.c.bag.Errorf(place(limit, d.call.ir.At), BadValue, "a limit of %d bytes leaves less than 1 KiB for each of the %d proxies of %s", limit.Int, most.MaxReplicas, most.Name).
 				WithNote(most.At, "%s has %s", most.Name, replicaText(most))
 			continue
@@ -136,6 +139,9 @@ func (v *verdicts) reportDivided() {
 			v.c.bag.Errorf(place(burst, d.call.ir.At), BadValue, "a burst of %d leaves less than 1 for each of the %d proxies of %s", burst.Int, most.MaxReplicas, most.Name).
 				WithHint("a burst of %d gives each 1; without burst it is one second's rate", most.MaxReplicas).
 				WithNote(most.At, "%s has %s", most.Name, replicaText(most))
+			continue
+		}
+		if d.call.wrong {
 			continue
 		}
 		others := ""

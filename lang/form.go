@@ -9,6 +9,7 @@ import (
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
+	"admc.dev/admc/lang/syntax"
 )
 
 // An obligation with what the steps after forming it need to know.
@@ -36,15 +37,71 @@ type liveEdge struct {
 
 // settle finds the edges on which a policy acts.
 func (c *checker) settle(p *policy) {
-	live, ok := c.fold(p)
-	if !ok || !c.protocolsFit(p, live) {
-		p.bad = true
+	for _, w := range p.more {
+		c.compileApart(p, w)
+	}
+	if len(p.paths) > 0 && len(p.deciders) == 0 { // what it matches is not known
+		if p.when != nil {
+			c.compileApart(p, p.when)
+		}
 		return
 	}
+	live, ok := c.fold(p)
+	fit := c.protocolsFit(p, live)
 	p.live = live
-	if len(live) > 0 {
+	p.bad = p.bad || !ok || !fit
+	if fit && ok && !p.misnamed && len(live) > 0 {
 		c.unusedArguments(p, live)
 	}
+}
+
+// compileApart types a condition that decides nothing, so that its mistakes show.
+func (c *checker) compileApart(p *policy, w *syntax.When) {
+	if len(p.edges) == 0 {
+		c.compileUnmatched(p, w)
+	}
+	done := map[graph.Plane]bool{}
+	for _, e := range p.edges {
+		if plane := c.idx.planes[e.call]; !done[plane] {
+			done[plane] = true
+			compileCondition(w.Expr, plane, c.bag)
+		}
+	}
+}
+
+// formApart looks for what else is wrong with a policy that has a mistake in it:
+// for what would be wrong whatever is put in the mistake's place. Its obligations are
+// nobody else's business.
+func (c *checker) formApart(p *policy) {
+	if c.whole(p) {
+		c.reverseAllow(p)
+	}
+	w := &verdicts{c: c, p: p}
+	for _, of := range p.parts() {
+		var fit []liveEdge
+		for _, e := range of.live {
+			plane := c.idx.planes[e.call]
+			can := func(t *typedCall) bool { return t.act.decl.Sides[plane] != "" }
+			if !slices.ContainsFunc(of.acts, func(t *typedCall) bool { return !can(t) }) {
+				fit = append(fit, e)
+				continue
+			}
+			for _, t := range of.acts {
+				if can(t) {
+					w.versions(c.g.Calls[e.call].To, t)
+				}
+			}
+		}
+		of.live = fit
+		c.obligations(w, of)
+	}
+	w.report()
+	p.obligations = nil
+}
+
+// whole reports that the condition of a policy could be read on every call.
+func (c *checker) whole(p *policy) bool {
+	return p.when == nil || p.compiled != nil && !slices.ContainsFunc(p.edges, func(e matched) bool { return p.compiled[c.idx.planes[e.call]] == nil })
 }
 
 // form turns the edges of a policy into obligations: one for each port of each
@@ -199,18 +256,22 @@ func (c *checker) fold(p *policy) ([]liveEdge, bool) {
 	ok := true
 	var plane graph.Plane
 	var cond *condition
+	unread := map[graph.Plane]bool{} // what the condition was meant to say decides nothing of the calls
 	for _, e := range p.edges {
 		call := c.g.Calls[e.call]
 		if c.idx.planes[e.call] != plane {
 			var done bool
 			plane = c.idx.planes[e.call]
 			if cond, done = p.compiled[plane]; !done {
-				cond = compileCondition(p.when.Expr, plane, c.bag)
+				cond, unread[plane] = c.compileOn(p.when, plane)
 				p.compiled[plane] = cond
 				ok = ok && cond != nil
 			}
 		}
 		if cond == nil {
+			if unread[plane] {
+				live = append(live, liveEdge{e, nil})
+			}
 			continue
 		}
 		if v, residual := cond.fold(call.From, call.To); v != never {
@@ -224,10 +285,22 @@ func (c *checker) fold(p *policy) ([]liveEdge, bool) {
 	}
 	ok = c.inTime(p) && ok
 	onlyAllows := !slices.ContainsFunc(p.calls, func(t *typedCall) bool { return t.act.decl.Name != allowAction })
-	if ok && len(live) == 0 && len(p.edges) > 0 && !onlyAllows {
+	if ok && len(live) == 0 && len(p.edges) > 0 && !onlyAllows && !p.misnamed {
 		c.bag.Warnf(p.when.Expr.At, AlwaysFalse, "the condition is false on every call that policy %s matches", p.ir.Name)
 	}
 	return live, ok
+}
+
+// compileOn compiles a condition. open: it is wrong, and whatever is put in its place
+// is about requests: it can't look at what the graph knows, and it is no mistake
+// that the policy has calls of this plane.
+func (c *checker) compileOn(w *syntax.When, plane graph.Plane) (cond *condition, open bool) {
+	bag := &diag.Bag{}
+	cond = compileCondition(w.Expr, plane, bag)
+	c.bag.Merge(bag)
+	ofPlane := !slices.ContainsFunc(bag.All(), func(d *diag.Diagnostic) bool { return d.Severity == diag.Error && d.Code != WrongPlane })
+	ofGraph := strings.Contains(w.Expr.Text, "source") || strings.Contains(w.Expr.Text, "destination")
+	return cond, cond == nil && !ofPlane && !ofGraph
 }
 
 // protocolsFit reports actions that can't act on the protocol of an edge, once

@@ -27,6 +27,9 @@ func (c *checker) identity() {
 // identity divides the callers of an obligation into groups that the receiver
 // has to tell apart, and excludes it if it can't.
 func (v *verdicts) identity(o *obligation) {
+	if v.p.misnamed {
+		return // whom it leaves out is not known
+	}
 	groups := v.groups(o)
 	all := v.c.idx.callers[o.key]
 	if len(groups) == 1 && len(all) == len(o.calls) {
@@ -110,22 +113,42 @@ func (c *checker) prove(call int32) (proof ir.Proof, why string) {
 }
 
 // sealedBy gives the trust domain of the mtls policy that covers a call; "" when
-// none does.
+// none does. One with a mistake in it covers what it would without, as far as can be
+// told: that it does not is no second mistake.
 func (c *checker) sealedBy(call int32) string {
 	if c.sealed == nil {
 		c.sealed = map[int32]string{}
-		for _, p := range c.policies {
-			for _, t := range p.calls {
-				if p.bad || t.act.decl.Name != sealAction {
-					continue
-				}
-				for _, e := range p.live {
-					c.sealed[e.call] = t.ir.Args["trust_domain"].Str
-				}
+		for _, p := range slices.Concat(c.policies, c.aside) {
+			if c.means(p, func(d *ir.ActionDecl) bool { return d.Name == sealAction }) {
+				c.seal(p)
 			}
 		}
 	}
 	return c.sealed[call]
+}
+
+func (c *checker) seal(p *policy) {
+	if !p.bad {
+		domain := p.calls[slices.IndexFunc(p.calls, func(t *typedCall) bool { return t.act.decl.Name == sealAction })].ir.Args["trust_domain"].Str
+		for _, e := range p.live {
+			c.sealed[e.call] = domain
+		}
+		return
+	}
+	const unknown = "unknown"
+	cover := func(call int32) {
+		if c.sealed[call] == "" {
+			c.sealed[call] = unknown
+		}
+	}
+	if p.misnamed || len(p.paths) > 0 {
+		for n := range c.g.Calls {
+			cover(int32(n))
+		}
+	}
+	for _, e := range p.edges {
+		cover(e.call)
+	}
 }
 
 // sealAction is the standard action that proves both ends of a call.

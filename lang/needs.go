@@ -71,10 +71,23 @@ func (j *joiner) needs(group []*obligation) {
 // part without.
 func (c *checker) mightProvide(part string) bool {
 	return slices.ContainsFunc(slices.Concat(c.policies, c.aside), func(p *policy) bool {
-		return p.bad && slices.ContainsFunc(p.node.Clauses, func(cl syntax.Clause) bool {
-			call, ok := cl.(*syntax.Call)
-			return ok && c.lib.actions[call.Name.Name] != nil && slices.Contains(c.lib.actions[call.Name.Name].decl.Provides, part)
-		})
+		return p.bad && c.means(p, func(d *ir.ActionDecl) bool { return slices.Contains(d.Provides, part) })
+	})
+}
+
+// means reports whether a policy calls an action of a kind, or would if a name in it
+// were the one that is suggested.
+func (c *checker) means(p *policy, kind func(*ir.ActionDecl) bool) bool {
+	return slices.ContainsFunc(p.node.Clauses, func(cl syntax.Clause) bool {
+		call, ok := cl.(*syntax.Call)
+		if !ok {
+			return false
+		}
+		a := c.lib.actions[call.Name.Name]
+		if a == nil {
+			a = c.lib.actions[diag.Suggest(call.Name.Name, c.lib.names)]
+		}
+		return a != nil && kind(a.decl)
 	})
 }
 

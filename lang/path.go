@@ -132,7 +132,7 @@ func (c *checker) chains() {
 	c.ways = w
 	known := map[string]*tracker{}
 	for _, p := range c.policies {
-		if len(p.paths) == 0 || p.bad {
+		if len(p.paths) == 0 || p.misnamed {
 			continue
 		}
 		if !c.follow(p, known) {

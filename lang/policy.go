@@ -16,11 +16,14 @@ type policy struct {
 	node     *syntax.Policy
 	ir       *ir.Policy
 	number   int  // in the order of names
-	bad      bool // reported; it forms no obligations
-	misnamed bool // a name in its `on` is wrong: what it matches is not known
+	bad      bool // reported; the program is checked without its obligations
+	misnamed bool // a name in its `on` or `path` is wrong: what it matches is not known
+	unplaced bool // its annotations contradict each other: the side that is meant is not known
+	misread  bool // it may be meant to have @closed
 	calls    []*typedCall
 
 	when      *syntax.When
+	more      []*syntax.When             // beside the one that it may have
 	compiled  map[graph.Plane]*condition // of the planes it touches; nil after an error
 	sample    *syntax.Sample
 	pins      pins
@@ -37,7 +40,7 @@ type policy struct {
 	guarding    map[guardKey]foldResult
 
 	priority  int64
-	live      []liveEdge                      // on which the condition is not false
+	live      []liveEdge                      // on which the condition is not false; of a bad one, those that are known
 	owns      map[*typedCall][]liveEdge       // of actions whose edges are not live
 	remains   map[[2]*ir.Condition]foldResult // of a condition without another
 	residuals residuals                       // made for owns
@@ -126,6 +129,7 @@ func (c *checker) policy(p *policy) {
 		case *syntax.When:
 			if p.when != nil {
 				c.second(cl.At, p.when.At, "when", "join the two conditions with &&")
+				p.more = append(p.more, cl)
 			} else {
 				p.when = cl
 				p.ir.Condition = strings.TrimSpace(cl.Expr.Text)
@@ -135,11 +139,11 @@ func (c *checker) policy(p *policy) {
 				c.second(cl.At, p.sample.At, "sample", "leave one")
 			} else {
 				p.sample = cl
-				if cl.Share.Bad {
-					poisoned = true
-				} else {
-					c.share(p, cl)
-				}
+			}
+			if cl.Share.Bad {
+				poisoned = true
+			} else {
+				c.share(p, cl)
 			}
 		case *syntax.Call:
 			called = true
@@ -148,6 +152,7 @@ func (c *checker) policy(p *policy) {
 				poisoned = true
 				continue
 			}
+			poisoned = poisoned || t.wrong
 			p.calls = append(p.calls, t)
 			p.ir.FailClosed = p.ir.FailClosed || t.act.decl.Security
 		}
@@ -157,7 +162,7 @@ func (c *checker) policy(p *policy) {
 	}
 	if p.pins.closed != nil {
 		c.closes(p, on)
-	} else if !called {
+	} else if !called && !p.misread {
 		c.bag.Errorf(p.ir.At, MissingClause, "policy %s has no action", p.ir.Name)
 	}
 	if p.pins.fail != nil && !p.bad {
@@ -165,7 +170,9 @@ func (c *checker) policy(p *policy) {
 	}
 	slices.SortStableFunc(p.calls, func(a, b *typedCall) int { return cmp.Compare(a.act.decl.Phase, b.act.decl.Phase) })
 	for _, t := range p.calls {
-		p.ir.Actions = append(p.ir.Actions, t.ir)
+		if !t.wrong {
+			p.ir.Actions = append(p.ir.Actions, t.ir)
+		}
 	}
 	c.ownConflicts(p)
 	whole := c.match(p, on)
@@ -173,6 +180,7 @@ func (c *checker) policy(p *policy) {
 	p.narrowed = len(on) > 0
 	for _, cl := range p.paths {
 		cl.pattern = c.pattern(cl.node)
+		p.misnamed = p.misnamed || cl.pattern == nil
 	}
 	now, _ := c.bag.Count()
 	p.bad = poisoned || now > errors
@@ -198,8 +206,10 @@ func (c *checker) second(at, first diag.Span, what, hint string) {
 }
 
 func (c *checker) share(p *policy, s *syntax.Sample) {
-	p.ir.Sample = s.Share.Float
-	if p.ir.Sample <= 0 || p.ir.Sample > 1 {
+	if s == p.sample {
+		p.ir.Sample = s.Share.Float
+	}
+	if s.Share.Float <= 0 || s.Share.Float > 1 {
 		c.bag.Errorf(s.Share.At, BadValue, "a sample is more than 0%% and up to 100%%")
 	}
 }
@@ -223,6 +233,7 @@ func (c *checker) annotations(p *policy) (poisoned bool) {
 		switch {
 		case slot != nil && *slot != nil:
 			c.bag.Errorf(a.At, BadAnnotation, "@%s is there twice", name).WithNote((*slot).At, "the first is here")
+			c.annotationArguments(p, a)
 		case slot != nil:
 			*slot = a
 			c.annotationArguments(p, a)
@@ -232,21 +243,37 @@ func (c *checker) annotations(p *policy) (poisoned bool) {
 			p.pins.after = append(p.pins.after, c.policyNames(a)...)
 		default:
 			d := c.bag.Errorf(a.Name.At, UnknownAnnotation, "there is no annotation @%s", name)
-			if near := diag.Suggest(name, []string{"ingress", "egress", "strict", "fail", "before", "after", "priority", "closed"}); near != "" {
+			near := diag.Suggest(name, annotationNames)
+			if near != "" {
 				d.WithHint("did you mean @%s?", near).WithFix(a.Name.At, near)
+			} else {
+				d.WithHint("the annotations are @%s", strings.Join(annotationNames, ", @"))
+			}
+			switch near {
+			case "ingress", "egress", "strict":
+				p.unplaced = true
+			case "closed":
+				p.misread = true
 			}
 		}
 	}
-	contradict := func(a, b *syntax.Annotation, why string) {
-		if a != nil && b != nil {
-			c.bag.Errorf(b.At, BadAnnotation, "@%s contradicts @%s: %s", b.Name.Name, a.Name.Name, why).
-				WithNote(a.At, "@%s is here", a.Name.Name)
+	contradict := func(a, b *syntax.Annotation, why string) bool {
+		if a == nil || b == nil {
+			return false
 		}
+		c.bag.Errorf(b.At, BadAnnotation, "@%s contradicts @%s: %s", b.Name.Name, a.Name.Name, why).
+			WithNote(a.At, "@%s is here", a.Name.Name)
+		return true
 	}
-	contradict(p.pins.ingress, p.pins.egress, "a policy is enforced at one side")
-	contradict(p.pins.strict, p.pins.egress, "what must hold against the caller's own pod is enforced at the receiver")
+	sides := contradict(p.pins.ingress, p.pins.egress, "a policy is enforced at one side")
+	if contradict(p.pins.strict, p.pins.egress, "what must hold against the caller's own pod is enforced at the receiver") || sides {
+		p.pins.ingress, p.pins.egress, p.pins.strict = nil, nil, nil // which was meant is not known
+		p.unplaced = true
+	}
 	return poisoned
 }
+
+var annotationNames = []string{"ingress", "egress", "strict", "fail", "before", "after", "priority", "closed"}
 
 func hasBadValue(a *syntax.Arg) bool {
 	l, ok := a.Value.(*syntax.Literal)
@@ -346,25 +373,6 @@ func (c *checker) match(p *policy, on []*syntax.On) bool {
 	return whole
 }
 
-// checkWhen looks for mistakes in the condition of a policy that has others and
-// is not folded, so that they are told at once.
-func (c *checker) checkWhen(p *policy) {
-	if len(p.edges) == 0 {
-		c.checkUnmatched(p)
-		return
-	}
-	if p.when == nil {
-		return
-	}
-	done := map[graph.Plane]bool{}
-	for _, e := range p.edges {
-		if plane := c.g.Calls[e.call].Protocol.Plane(); !done[plane] {
-			done[plane] = true
-			compileCondition(p.when.Expr, plane, c.bag)
-		}
-	}
-}
-
 // matching gives the calls of one `on` item in the order of their ports; false
 // when a name in it is wrong. Items that read the same match the same.
 func (c *checker) matching(e *syntax.Edges) ([]int32, bool) {
@@ -387,16 +395,20 @@ func (c *checker) matching(e *syntax.Edges) ([]int32, bool) {
 	return calls, true
 }
 
-// checkUnmatched types the condition of a policy without edges, on the first
-// plane that all its actions can act on, so that its mistakes show.
+// checkUnmatched types the condition of a policy without edges.
 func (c *checker) checkUnmatched(p *policy) {
-	if p.when == nil {
-		return
+	if p.when != nil {
+		c.compileUnmatched(p, p.when)
 	}
+}
+
+// compileUnmatched types a condition on the first plane that all actions of a policy
+// can act on, so that its mistakes show.
+func (c *checker) compileUnmatched(p *policy, w *syntax.When) {
 	for _, plane := range []graph.Plane{graph.HTTP, graph.GRPC, graph.TCP} {
 		can := func(t *typedCall) bool { return t.act.decl.Sides[plane] != "" }
 		if !slices.ContainsFunc(p.calls, func(t *typedCall) bool { return !can(t) }) {
-			compileCondition(p.when.Expr, plane, c.bag)
+			compileCondition(w.Expr, plane, c.bag)
 			return
 		}
 	}

@@ -23,10 +23,8 @@ func (c *checker) giveWay() {
 	var order []*policy
 	ranked := false
 	for _, p := range c.policies {
-		if !p.bad {
-			order = append(order, p)
-			ranked = ranked || p.priority != 0
-		}
+		order = append(order, p)
+		ranked = ranked || p.priority != 0
 	}
 	if !ranked {
 		return
@@ -34,7 +32,7 @@ func (c *checker) giveWay() {
 	slices.SortStableFunc(order, func(p, q *policy) int { return cmp.Compare(q.priority, p.priority) })
 	for i, p := range order {
 		for _, q := range order[:i] {
-			if q.priority == p.priority || q.ir.Sample < 1 {
+			if q.bad || q.priority == p.priority || q.ir.Sample < 1 {
 				continue // a draw can't be subtracted: the conflict stays one
 			}
 			for _, u := range q.calls {

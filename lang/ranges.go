@@ -14,42 +14,79 @@ import (
 	"admc.dev/admc/lang/ir"
 )
 
-// A valueRule is what the type of an argument can't say. It reports nothing
-// when the values are fine. Values that nobody wrote have no place; at is then
-// the call's name.
-type valueRule func(args map[string]ir.Value, at diag.Span, bag *diag.Bag)
+// A valueRule is what the type of an argument can't say.
+type valueRule struct {
+	of []string // the arguments that it looks at; check is given no other
+	// apart: it judges the elements or keys of a value one by one, so that those that
+	// are known are enough, and one that is wrong says nothing of the others.
+	apart bool
+	// check reports nothing when the values are fine. Values that nobody wrote have no
+	// place; at is then the call's name.
+	check valueCheck
+}
+
+type valueCheck func(args map[string]ir.Value, at diag.Span, bag *diag.Bag)
+
+// about is a rule that looks at whole arguments.
+func about(check valueCheck, args ...string) valueRule { return valueRule{of: args, check: check} }
+
+// within is a rule about what is in one argument.
+func within(check valueCheck, arg string) valueRule {
+	return valueRule{of: []string{arg}, apart: true, check: check}
+}
+
+// apply reports what is wrong with the arguments, if all that the rule looks at is
+// known.
+func (r valueRule) apply(args *arguments, at diag.Span, bag *diag.Bag) {
+	of := make(map[string]ir.Value, len(r.of))
+	for _, name := range r.of {
+		v, known := args.known[name]
+		if !known && r.apart {
+			v, known = args.parts[name]
+		}
+		if !known {
+			return
+		}
+		of[name] = v
+	}
+	before, _ := bag.Count()
+	r.check(of, at, bag)
+	if after, _ := bag.Count(); after > before {
+		args.refused = append(args.refused, r.of...)
+	}
+}
 
 // valueRules of each action, in the order in which they are looked at.
 var valueRules = map[string][]valueRule{
-	"deny":            {intBetween("status", 200, 599), bodyAllowed},
-	"jwt":             {notEmpty("issuer"), keySource, keySet, keyURL},
-	"rate_limit":      {ratePositive("rate"), intAtLeast("burst", 0), globalBudget, countedHeader},
+	"deny":            {intBetween("status", 200, 599), about(bodyAllowed, "body", "status")},
+	"jwt":             {notEmpty("issuer"), about(keySource, "jwks", "jwks_uri"), about(keySet, "jwks"), about(keyURL, "jwks_uri")},
+	"rate_limit":      {ratePositive("rate"), intAtLeast("burst", 0), about(asked, "global", "address"), about(windowed, "global", "burst"), about(shared, "global", "scope"), about(countedHeader, "per")},
 	"timeout":         {durationPositive("after")},
 	"connect_timeout": {durationPositive("after")},
 	"idle_timeout":    {durationPositive("after")},
 	"retry":           {intAtLeast("attempts", 1), listNotEmpty("on")},
-	"route":           {versionName},
-	"split":           {versionShares},
-	"fault":           {abortStatus, shareAboveZero("share"), delayOrAbort},
-	"set_header":      {changedHeader, shorter("name"), changedValue},
-	"append_header":   {changedHeader, shorter("name"), changedValue},
-	"remove_header":   {changedHeader, shorter("name")},
+	"route":           {about(versionName, "version")},
+	"split":           {within(sharedVersions, "weights"), about(shareSum, "weights")},
+	"fault":           {about(abortStatus, "abort"), shareAboveZero("share"), about(delayOrAbort, "delay", "abort")},
+	"set_header":      {about(changedHeader, "name"), about(addedDate, "name", "of"), shorter("name"), about(changedValue, "value")},
+	"append_header":   {about(changedHeader, "name"), about(addedDate, "name", "of"), shorter("name"), about(changedValue, "value")},
+	"remove_header":   {about(changedHeader, "name"), about(addedDate, "name", "of"), shorter("name")},
 
 	"ext_authz":         {hostPort("address"), durationPositive("timeout")},
-	"mtls":              {trustDomain, secretsAt},
-	"cors":              {listNotEmpty("origins"), anyOrigin, tokens("methods"), tokens("headers")},
+	"mtls":              {about(trustDomain, "trust_domain"), about(oneSource, "certificates", "sds"), about(socketPath, "sds"), about(directoryPath, "certificates", "sds")},
+	"cors":              {listNotEmpty("origins"), within(originForms, "origins"), about(anyOrigin, "origins", "credentials"), tokens("methods"), tokens("headers")},
 	"concurrency_limit": {intAtLeast("max", 1)},
 	"bandwidth_limit":   {intAtLeast("limit", 1024)},
 	"max_body":          {intAtLeast("size", 1)},
-	"rewrite":           {oneGiven("rewrite", "prefix", "host"), prefixForm, hostForm},
-	"redirect":          {oneGiven("redirect", "host", "path"), redirectStatus, hostForm, locationPath, shorter("host", "path")},
-	"respond":           {intBetween("status", 200, 599), bodyAllowed},
-	"compress":          {listNotEmpty("types"), mediaTypes},
-	"mirror":            {versionName, shareAboveZero("share")},
-	"lb":                {hashKey},
+	"rewrite":           {oneGiven("rewrite", "prefix", "host"), about(prefixForm, "prefix", "with"), spelling("prefix"), spelling("with"), about(hostForm, "host")},
+	"redirect":          {oneGiven("redirect", "host", "path"), about(redirectStatus, "status"), about(hostForm, "host"), about(locationPath, "path"), shorter("host"), shorter("path")},
+	"respond":           {intBetween("status", 200, 599), about(bodyAllowed, "body", "status")},
+	"compress":          {listNotEmpty("types"), within(mediaTypes, "types")},
+	"mirror":            {about(versionName, "version"), shareAboveZero("share")},
+	"lb":                {about(hashKey, "policy", "key")},
 	"hedge":             {durationPositive("after")},
 	"outlier_detection": {intAtLeast("errors", 1), durationPositive("interval"), durationPositive("eject")},
-	"metric":            {metricName},
+	"metric":            {about(metricName, "name"), within(labelNames, "labels")},
 	"trace":             {shareAboveZero("share"), hostPort("collector")},
 	"tag":               {notEmpty("name"), notEmpty("value")},
 }
@@ -63,11 +100,11 @@ func place(v ir.Value, call diag.Span) diag.Span {
 }
 
 func intBetween(name string, low, high int64) valueRule {
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		if n := args[name].Int; n < low || n > high {
 			bag.Errorf(place(args[name], at), BadValue, "%s is %d; it can be %d to %d", name, n, low, high)
 		}
-	}
+	}, name)
 }
 
 // bodiless are the statuses whose answers have no body (RFC 9110, sections 6.4.1 and
@@ -83,53 +120,53 @@ func bodyAllowed(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 }
 
 func intAtLeast(name string, low int64) valueRule {
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		if n := args[name].Int; n < low || n > math.MaxUint32 {
 			bag.Errorf(place(args[name], at), BadValue, "%s is %d; it can be %d to %d", name, n, low, int64(math.MaxUint32))
 		}
-	}
+	}, name)
 }
 
 func ratePositive(name string) valueRule {
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		if n := args[name].Int; n <= 0 || n > math.MaxUint32 {
 			bag.Errorf(place(args[name], at), BadValue, "%s is %d in a period; it can be 1 to %d", name, n, int64(math.MaxUint32)).
 				WithHint("to refuse every request use deny()")
 		}
-	}
+	}, name)
 }
 
 func durationPositive(name string) valueRule {
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		if args[name].Dur <= 0 {
 			bag.Errorf(place(args[name], at), BadValue, "%s must be longer than nothing", name).
 				WithHint("to have no limit leave the action out")
 		}
-	}
+	}, name)
 }
 
 func notEmpty(name string) valueRule {
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		if args[name].Str == "" {
 			bag.Errorf(place(args[name], at), BadValue, "%s is empty", name)
 		}
-	}
+	}, name)
 }
 
 func listNotEmpty(name string) valueRule {
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		if len(args[name].List) == 0 {
 			bag.Errorf(place(args[name], at), BadValue, "%s is empty, so the action would never act", name)
 		}
-	}
+	}, name)
 }
 
 func shareAboveZero(name string) valueRule {
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		if f := args[name].Float; f <= 0 || f > 1 {
 			bag.Errorf(place(args[name], at), BadValue, "%s is %s; it can be more than 0%% and up to 100%%", name, percent(f))
 		}
-	}
+	}, name)
 }
 
 func percent(f float64) string { return fmt.Sprintf("%g%%", math.Round(f*1e8)/1e6) }
@@ -202,12 +239,18 @@ func versionName(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	}
 }
 
-func versionShares(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
-	weights, sum := args["weights"], 0.0
+func sharedVersions(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	weights := args["weights"]
 	for _, e := range weights.Map {
 		if !isVersion(e.Key) {
 			bag.Errorf(place(weights, at), BadValue, "%q can't be a version", e.Key).WithHint("%s", versionForm)
 		}
+	}
+}
+
+func shareSum(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	weights, sum := args["weights"], 0.0
+	for _, e := range weights.Map {
 		sum += e.Value.Float
 	}
 	if math.Abs(sum-1) > 1e-9 {
@@ -292,8 +335,6 @@ func changedHeader(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	switch {
 	case strings.HasPrefix(v.Str, ":"):
 		bag.Errorf(where, BadValue, "%q is a pseudo header, which is no header that an action can change", v.Str)
-	case strings.ToLower(v.Str) == "date" && args["of"].Str == "response":
-		bag.Errorf(where, BadValue, "the response header %q can't be changed: the proxy adds one where it is missing", v.Str)
 	default:
 		headerName(v.Str, where, "changed", func(lower string) string {
 			if strings.HasPrefix(lower, "x-envoy-") || strings.HasPrefix(lower, "x-admc-") {
@@ -301,6 +342,12 @@ func changedHeader(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 			}
 			return ""
 		}, bag)
+	}
+}
+
+func addedDate(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if v := args["name"]; strings.ToLower(v.Str) == "date" && args["of"].Str == "response" {
+		bag.Errorf(place(v, at), BadValue, "the response header %q can't be changed: the proxy adds one where it is missing", v.Str)
 	}
 }
 

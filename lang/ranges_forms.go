@@ -13,12 +13,12 @@ import (
 )
 
 func hostPort(name string) valueRule {
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		_, port, err := net.SplitHostPort(args[name].Str)
 		if err != nil || !isPort(port) || !hostText.MatchString(args[name].Str) {
 			bag.Errorf(place(args[name], at), BadValue, "%s is not host:port", name)
 		}
-	}
+	}, name)
 }
 
 func isPort(text string) bool {
@@ -40,19 +40,25 @@ func trustDomain(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 // (unix(7), sun_path).
 const longestSocket = 107
 
-// secretsAt: where an ADM finds its certificates; it has no directory of its own
-// that a relative path could start from.
-func secretsAt(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
-	directory, socket := args["certificates"], args["sds"]
-	if socket.Str != "" && !directory.At.IsZero() {
+func oneSource(args map[string]ir.Value, _ diag.Span, bag *diag.Bag) {
+	if directory, socket := args["certificates"], args["sds"]; socket.Str != "" && !directory.At.IsZero() {
 		bag.Errorf(directory.At, BadValue, "mtls takes its certificates from a directory or from sds, not from both").
 			WithNote(socket.At, "sds is here")
 	}
-	if socket.Str != "" && (!isAbsolute(socket.Str) || len(socket.Str) > longestSocket) {
+}
+
+// An ADM finds its certificates at an absolute path: it has no directory of its own
+// that another could start from.
+
+func socketPath(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if socket := args["sds"]; socket.Str != "" && (!isAbsolute(socket.Str) || len(socket.Str) > longestSocket) {
 		bag.Errorf(place(socket, at), BadValue, "sds is not the path of a Unix socket").
 			WithHint(`as in "/run/spire/agent.sock", with at most %d bytes`, longestSocket)
 	}
-	if socket.Str == "" && !isAbsolute(directory.Str) {
+}
+
+func directoryPath(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if directory := args["certificates"]; args["sds"].Str == "" && !isAbsolute(directory.Str) {
 		bag.Errorf(place(directory, at), BadValue, "certificates is not the path of a directory").
 			WithHint(`as in "/var/run/secrets/admc.dev/tls"`)
 	}
@@ -62,20 +68,27 @@ func isAbsolute(text string) bool {
 	return path.IsAbs(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
-// globalBudget: what a rate-limit service counts by, and what only a proxy knows.
-func globalBudget(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
-	burst, scope, address := args["burst"], args["scope"], args["address"]
+// asked: the service that counts has an address, and is there to count.
+func asked(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	address := args["address"]
 	switch {
-	case !args["global"].Bool && !address.At.IsZero():
+	case args["global"].Bool:
+		hostPort("address").check(args, at, bag)
+	case !address.At.IsZero():
 		bag.Errorf(address.At, BadValue, "no service is asked without `global: true`")
-	case !args["global"].Bool:
-	case burst.Int > 0:
+	}
+}
+
+func windowed(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if burst := args["burst"]; args["global"].Bool && burst.Int > 0 {
 		bag.Errorf(place(burst, at), BadValue, "a rate-limit service counts in windows and knows no burst")
-	case scope.Str == "pod":
+	}
+}
+
+func shared(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	if scope := args["scope"]; args["global"].Bool && scope.Str == "pod" {
 		bag.Errorf(place(scope, at), BadValue, "a budget for each pod is counted there, and nothing is left to share").
 			WithHint("leave out `global: true`")
-	default:
-		hostPort("address")(args, at, bag)
 	}
 }
 
@@ -102,14 +115,14 @@ func countedHeader(args map[string]ir.Value, _ diag.Span, bag *diag.Bag) {
 // oneGiven: an action of which every argument may be left out does nothing when
 // all are.
 func oneGiven(action string, names ...string) valueRule {
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		for _, n := range names {
 			if args[n].Str != "" {
 				return
 			}
 		}
 		bag.Errorf(at, BadValue, "%s changes nothing without %s", action, strings.Join(names, " or "))
-	}
+	}, names...)
 }
 
 func prefixForm(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
@@ -122,9 +135,15 @@ func prefixForm(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	case prefix.Str != "" && !strings.HasPrefix(with.Str, "/"):
 		bag.Errorf(place(with, at), BadValue, "a path begins with /, and rewrite would make it begin with %q", with.Str)
 	}
-	for _, v := range []ir.Value{prefix, with} {
+}
+
+// spelling: what is put into a path, or looked for in one, is in the one spelling
+// that every path gets first.
+func spelling(name string) valueRule {
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		v := args[name]
 		if v.Str == "" {
-			continue
+			return
 		}
 		if one, refused := normalPath(v.Str); refused != "" || one != v.Str || !isPath(v.Str) {
 			d := bag.Errorf(place(v, at), BadValue, "%q is no spelling of a path that any request has here", v.Str)
@@ -132,20 +151,18 @@ func prefixForm(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 				d.WithHint("every path is spelled in one way first: this one would be %q", one)
 			}
 		}
-	}
+	}, name)
 }
 
 // shorter: what becomes a header, or part of one, fits into one that Envoy takes
 // (longestValue), escapes and what stands beside it included.
-func shorter(names ...string) valueRule {
+func shorter(name string) valueRule {
 	const most = longestValue / 4
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
-		for _, n := range names {
-			if v := args[n]; len(v.Str) > most {
-				bag.Errorf(place(v, at), BadValue, "%s can't be longer than %d bytes", n, most)
-			}
+	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+		if v := args[name]; len(v.Str) > most {
+			bag.Errorf(place(v, at), BadValue, "%s can't be longer than %d bytes", name, most)
 		}
-	}
+	}, name)
 }
 
 // isVisible reports ASCII without spaces and controls.
@@ -174,13 +191,13 @@ func locationPath(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 }
 
 func tokens(name string) valueRule {
-	return func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
+	return within(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		for _, v := range args[name].List {
 			if !isToken(v.Str) {
 				bag.Errorf(place(v, at), BadValue, "%q can't be one of the %s", v.Str, name).WithHint("letters, digits and !#$%%&'*+-.^_`|~ (RFC 9110)")
 			}
 		}
-	}
+	}, name)
 }
 
 var mediaForm = regexp.MustCompile(`^[a-zA-Z0-9.+_-]+/[a-zA-Z0-9.+_-]+$`)
@@ -195,10 +212,15 @@ func mediaTypes(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 
 func anyOrigin(args map[string]ir.Value, _ diag.Span, bag *diag.Bag) {
 	for _, o := range args["origins"].List {
-		switch {
-		case o.Str == "*" && args["credentials"].Bool:
+		if o.Str == "*" && args["credentials"].Bool {
 			bag.Errorf(o.At, BadValue, "browsers refuse any origin together with credentials")
-		case o.Str != "*" && !originForm.MatchString(o.Str):
+		}
+	}
+}
+
+func originForms(args map[string]ir.Value, _ diag.Span, bag *diag.Bag) {
+	for _, o := range args["origins"].List {
+		if o.Str != "*" && !originForm.MatchString(o.Str) {
 			bag.Errorf(o.At, BadValue, "%q is not an origin", o.Str).WithHint(`as in "https://shop.example.com", with a port where it is not the usual one, and no path`)
 		}
 	}
@@ -234,6 +256,9 @@ func metricName(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	if v := args["name"]; !metricForm.MatchString(v.Str) {
 		bag.Errorf(place(v, at), BadValue, "%q can't be the name of a metric", v.Str).WithHint("letters, digits and _, not beginning with a digit")
 	}
+}
+
+func labelNames(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	for _, e := range args["labels"].Map {
 		switch {
 		case e.Key == "status":

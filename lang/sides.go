@@ -61,13 +61,15 @@ func (v *verdicts) judge(o *obligation) {
 			}
 		}
 	}
+	for _, t := range o.acts {
+		v.versions(o.ir.Receiver, t)
+		v.hashKey(o, t)
+	}
 	if o.ir.May == 0 || o.ir.Both && len(o.ir.Reasons) > 0 {
 		v.noSide(o)
 		return
 	}
 	for _, t := range o.acts {
-		v.versions(o, t)
-		v.hashKey(o, t)
 		if t.act.decl.State == "counter" {
 			v.divide(o, t)
 		}
@@ -153,7 +155,7 @@ func (v *verdicts) attributes(o *obligation) {
 		case covers("connection", part):
 			v.exclude(o, ir.Egress, ruleAttribute, at, "the condition reads %s, which only the receiver's side knows", part)
 		case sideDependent[part]:
-			if v.p.pins.placed() || v.complained(part) {
+			if v.p.pins.placed() || v.p.unplaced || v.complained(part) {
 				continue
 			}
 			v.c.bag.Errorf(at, SideDependent, "%s is not the same at the caller's side and at the receiver's", part).
@@ -189,6 +191,9 @@ func (v *verdicts) complained(part string) bool {
 // plaintext warns of callers that an action at both ends leaves out: nothing
 // changes for them, and they prove nothing about themselves.
 func (v *verdicts) plaintext(o *obligation) {
+	if v.p.misnamed {
+		return // whom it leaves out is not known
+	}
 	all := v.c.idx.callers[o.key]
 	out := slices.IndexFunc(all, func(n int32) bool { _, in := slices.BinarySearch(o.calls, n); return !in })
 	if out < 0 {
@@ -345,18 +350,18 @@ func neverAt(o *ir.Obligation) (sides ir.Side) {
 }
 
 // versions: an action that chooses a version needs the receiver to have it.
-func (v *verdicts) versions(o *obligation, t *typedCall) {
-	if len(versionsOf(t.ir.Args)) == 0 || !touches("upstream", t.writes) || v.complained(t.act.decl.Name+" "+o.ir.Receiver.NodeName()) {
+func (v *verdicts) versions(receiver graph.Node, t *typedCall) {
+	if len(versionsOf(t.ir.Args)) == 0 || !touches("upstream", t.writes) || v.complained(t.act.decl.Name+" "+receiver.NodeName()) {
 		return
 	}
-	s, ok := o.ir.Receiver.(*graph.Service)
+	s, ok := receiver.(*graph.Service)
 	if !ok {
-		v.c.bag.Errorf(t.ir.At, UnknownVersion, "%s is outside the mesh: %s can't choose a version of it", o.ir.Receiver.NodeName(), t.act.decl.Name).
-			WithNote(o.ir.Receiver.Span(), "%s is declared here", o.ir.Receiver.NodeName())
+		v.c.bag.Errorf(t.ir.At, UnknownVersion, "%s is outside the mesh: %s can't choose a version of it", receiver.NodeName(), t.act.decl.Name).
+			WithNote(receiver.Span(), "%s is declared here", receiver.NodeName())
 		return
 	}
 	for _, want := range versionsOf(t.ir.Args) {
-		if slices.Contains(s.Versions, want) {
+		if slices.Contains(s.Versions, want) || !isVersion(want) {
 			continue
 		}
 		if len(s.Versions) == 0 {

@@ -20,7 +20,8 @@ type valueChecker struct {
 }
 
 // typed checks v against a type. what names the value in messages: `argument
-// "after" of timeout`.
+// "after" of timeout`. Of a list or a map with something wrong in it the rest is
+// given: no wrong element, and a key without its wrong value.
 func (c *valueChecker) typed(v syntax.Value, want *syntax.Type, what string) (ir.Value, bool) {
 	switch v := v.(type) {
 	case *syntax.Ref:
@@ -52,8 +53,9 @@ func (c *valueChecker) list(v *syntax.List, want *syntax.Type, what string) (ir.
 	out, ok := ir.Value{Kind: ir.List, At: v.At}, true
 	for _, e := range v.Elems {
 		t, good := c.typed(e, want.Elem, "an element of "+what)
-		ok = ok && good
-		out.List = append(out.List, t)
+		if ok = ok && good; good {
+			out.List = append(out.List, t)
+		}
 	}
 	return out, ok
 }
