@@ -37,12 +37,16 @@ requests, WebSockets and gRPC streams that are open go on, and new connections
 are taken: some callers have yet to hear that the pod goes. It returns when
 nothing is open and nothing has come for --quiet, or at --timeout. Byte streams
 (databases) are told nothing and waited for. HTTP connections without a request
-are not waited for. The pod's own calls go on as before.
+are not waited for. The pod's own calls go on as before. With a --timeout that is
+not longer than --quiet it always returns at --timeout.
 
 Exit status: 0 when nothing is open; 1 when something is at --timeout.`,
 		Example: "  admc adm drain --timeout 20s",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if timeout <= 0 || o.Quiet < 0 {
+				return fmt.Errorf("--timeout is longer than 0s and --quiet not shorter, but they are %v and %v", timeout, o.Quiet)
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			err := drain.Until(ctx, o)
