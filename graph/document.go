@@ -15,39 +15,38 @@ import (
 	"admc.dev/admc/lang/diag"
 )
 
-// document reads the one YAML document of the source; nil after an error.
-func (l *loader) document() *yaml.Node {
+// document reads the one YAML document of the source; nil after an error, and where
+// there is nothing in it. what names the file in messages.
+func (l *loader) document(what string) (root *yaml.Node, empty bool) {
 	if !utf8.Valid(l.src.Text) {
 		at := 0
 		for r, n := utf8.DecodeRune(l.src.Text); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(l.src.Text[at:]) {
 			at += n
 		}
 		l.bag.Errorf(l.src.Span(at, at+1), YAMLSyntax, "the file is not UTF-8 text")
-		return nil
+		return nil, false
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(l.src.Text))
 	doc, err := decode(dec)
 	if errors.Is(err, io.EOF) || err == nil && isNull(doc.Content[0]) {
-		l.bag.Errorf(l.src.Span(0, 0), EmptyGraph, "the file holds no service graph").
-			WithHint("a graph begins with `apiVersion: %s` and `kind: %s`", apiVersion, kind)
-		return nil
+		return nil, true
 	}
 	if err != nil {
 		l.syntaxError(err)
-		return nil
+		return nil, false
 	}
 	second, err := decode(dec)
 	switch {
 	case errors.Is(err, io.EOF):
-		return doc.Content[0]
+		return doc.Content[0], false
 	case err != nil:
 		l.syntaxError(err)
 	default:
 		at := l.pos.offset(second.Line, second.Column)
 		l.bag.Errorf(l.src.Span(at, at+len("---")), SeveralDocuments, "a second YAML document begins here").
-			WithHint("a graph file is one document; put all services under one `services:`")
+			WithHint("%s is one document", what)
 	}
-	return nil
+	return nil, false
 }
 
 // decode reads one document. A panic of the YAML package is an error: its input
@@ -94,6 +93,10 @@ func (l *loader) syntaxError(err error) {
 	}
 	text = strings.TrimPrefix(text, "yaml: ")
 	at := l.lineSpan(line)
+	for line > 1 && at.Start == at.End { // the end of the file: the last line says more
+		line--
+		at = l.lineSpan(line)
+	}
 	if m := yamlAnchor.FindStringSubmatch(text); m != nil {
 		if i := bytes.Index(l.src.Text, []byte("*"+m[1])); i >= 0 {
 			at = l.src.Span(i, i+1+len(m[1]))

@@ -47,7 +47,11 @@ func loadYAML(src *diag.Source, bag *diag.Bag) *Graph {
 		starts: map[*Service]bool{}, consumers: map[*Service]bool{}, fromTopic: map[*Call]bool{},
 		hasWorkload: map[*Service]bool{},
 	}
-	if root := l.document(); root != nil {
+	switch root, empty := l.document("a service graph"); {
+	case empty:
+		l.bag.Errorf(l.src.Span(0, 0), EmptyGraph, "the file holds no service graph").
+			WithHint("a graph begins with `apiVersion: %s` and `kind: %s`", apiVersion, kind)
+	case root != nil:
 		l.graph(root)
 	}
 	l.g.Calls = l.calls

@@ -29,7 +29,7 @@ A warning is silenced by a comment on its line, or alone on the line above:
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := flags.load(args)
 			if err != nil {
-				return err
+				return format.input(io, err)
 			}
 			if fix || diff {
 				return runFix(cmd.Context(), io, in, format, diff)

@@ -34,7 +34,7 @@ changes to it is chosen, and it stays as it is where it is still right.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := flags.load(args)
 			if err != nil {
-				return err
+				return format.input(io, err)
 			}
 			bag := &diag.Bag{}
 			l, files, err := compile(cmd.Context(), in, bag)

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"admc.dev/admc/emit/kube"
 	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/solver"
 )
@@ -103,12 +102,6 @@ func (f *inputFlags) load(args []string) (*inputs, error) {
 	if err := checkOptions(in.options); err != nil {
 		return nil, err
 	}
-	switch {
-	case conf.Drain < 0:
-		return nil, fmt.Errorf("%s: drain: no time is %s long", configName, conf.Drain)
-	case conf.Drain > 0 && conf.Image == "":
-		return nil, fmt.Errorf("%s: drain is done by admc in the ADM's container, and %s has only Envoy: name an image that has both (`image:`)", configName, kube.DefaultImage)
-	}
 	if in.timeout < 0 {
 		return nil, fmt.Errorf("--timeout: no time is %s long", in.timeout)
 	}
@@ -158,11 +151,14 @@ func (d disk) readPolicies(files []string, root string) ([]*diag.Source, error) 
 	return slices.CompactFunc(out, func(a, b *diag.Source) bool { return a.Name == b.Name }), nil
 }
 
+// minimised is what a placement can have fewest of.
+var minimised = []string{"adms", "proxies", "cost"}
+
 func checkOptions(o solver.Options) error {
 	if o.Engine != "" && !slices.Contains(solver.Engines(), o.Engine) {
 		return fmt.Errorf("this build has no engine %q, it has %s", o.Engine, strings.Join(solver.Engines(), " and "))
 	}
-	if o.Minimise != "" && !slices.Contains([]string{"adms", "proxies", "cost"}, o.Minimise) {
+	if o.Minimise != "" && !slices.Contains(minimised, o.Minimise) {
 		return fmt.Errorf("can't minimise %q: choose adms, proxies or cost", o.Minimise)
 	}
 	return nil

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, io streams) (status int) {
 	}()
 	root := newRoot(io)
 	root.SetArgs(args)
-	switch err := root.ExecuteContext(ctx); {
+	switch err := reportFormat("text").input(io, root.ExecuteContext(ctx)); {
 	case err == nil:
 		return 0
 	case errors.Is(err, errInput):

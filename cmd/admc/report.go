@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -64,6 +65,14 @@ func (f reportFormat) report(io streams, bag *diag.Bag, strict bool) error {
 		return errInput
 	}
 	return nil
+}
+
+// input prints what a badInput found; it gives other errors back.
+func (f reportFormat) input(io streams, err error) error {
+	if bad := (badInput{}); errors.As(err, &bad) {
+		return f.report(io, bad.bag, false)
+	}
+	return err
 }
 
 func (f reportFormat) write(io streams, list []*diag.Diagnostic) error {
