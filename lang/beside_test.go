@@ -136,6 +136,44 @@ func commaed(a, b string) string {
 	return a + "\n" + b
 }
 
+// TestBesideInProgram is the same for the declarations of a program.
+func TestBesideInProgram(t *testing.T) {
+	besides(t, []mistake{
+		{code: BadAction, text: `action a1(x: string) { phase auth  on http : either }`},
+		{code: BadAction, text: `action a2(x: string) { phase authz  on htp : either  envoy http { "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua", "default_source_code": {"inline_string": x} } }`},
+		{code: UnknownArgument, text: `policy p1 { on frontend -> recommendation  quiet(x: "x", z: "x") }`},
+		{code: TypeMismatch, text: `policy p2 { on frontend -> recommendation  quiet(x: 3) }`},
+		{code: MissingArgument, text: `policy p3 { on frontend -> recommendation  timeout() }`},
+		{code: UnknownAction, text: `policy p4 { on frontend -> recommendation  tmeout(1s) }`},
+		{code: UnknownPolicy, text: `@before(elsewhere) policy p5 { on frontend -> recommendation  access_log() }`},
+		{code: NoSide, text: `@ingress policy p6 { on internet -> frontend  timeout(1s) }`},
+		{code: UnknownService, text: `let nodes = {serch, geo}`},
+		{code: LetCycle, text: `let self = $self`},
+		{code: UnknownAction, text: `require r1 { on frontend -> recommendation  has tls }`},
+		{code: UnknownService, text: `require r2 { on fronted -> recommendation  has deny }`},
+		{code: UnknownService, text: `test "t1" { frontend -> recomendation GET "/"  expect pass }`},
+		{code: BadRequest, text: `test "t2" { frontend -> recommendation GET "x"  expect pass }`},
+	}, func(a, b mistake) string {
+		return "action quiet(x: string) { phase quota  on http : either }\n" + a.text + "\n" + b.text + "\n"
+	})
+}
+
+// TestCallOfWrongAction: a mistake in a declaration does not hide those of its calls,
+// as far as its parameters are known.
+func TestCallOfWrongAction(t *testing.T) {
+	for declared, want := range map[string]int{
+		`action mine(x: string, y: int = "3") { phase quota  on http : either }`: 3,
+		`action mine(x: string) { phase quet  on http : either }`:                3,
+		`action mine(x: string, x: int) { phase quota  on http : either }`:       1,
+		`action mine(x: endpoints) { phase quota  on http : either }`:            1,
+	} {
+		text := declared + `policy p { on frontend -> recommendation  mine(x: 3, z: 4) }`
+		if got := errorsOf(t, text); len(got) != want {
+			t.Errorf("%s\nwant %d errors, got %v", text, want, got)
+		}
+	}
+}
+
 // besides holds each pair to the errors of its two mistakes.
 func besides(t *testing.T, list []mistake, layout func(a, b mistake) string) {
 	alone := func(m mistake, text string) map[string]bool {

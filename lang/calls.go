@@ -32,6 +32,10 @@ func (t *typedCall) unsure(param string) bool {
 func (c *checker) call(n *syntax.Call) *typedCall {
 	a := c.lib.actions[n.Name.Name]
 	if a == nil {
+		if wrong := c.lib.wrong[n.Name.Name]; wrong != nil {
+			c.arguments(n, wrong)
+			return nil
+		}
 		if !c.declared[n.Name.Name] {
 			c.unknownAction(n)
 		}

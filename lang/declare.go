@@ -21,6 +21,8 @@ type declarer struct {
 	values *valueChecker
 	facts  map[string]*syntax.Fact // the first of each that may stand there once
 	inFact map[string]bool         // parameters that a fact names
+
+	misplaned bool // a plane on which it acts is not known
 }
 
 func declare(d *syntax.Action, values *valueChecker, bag *diag.Bag) *action {
@@ -55,20 +57,22 @@ func (c *declarer) parameters() {
 	for _, p := range c.node.Params {
 		if first := c.param(p.Name.Name); first != nil {
 			c.wrong(p.Name.At, "there are two of parameter %s", p.Name.Name).WithNote(first.at, "the first is here")
+			c.partial = true
 			continue
 		}
 		if t := unbuilt(p.Type); t != nil {
 			c.wrong(t.At, "a parameter can't be %s: nothing that acts on requests could take it", t.Name)
+			c.partial = true
 			continue
 		}
 		q := &param{name: p.Name.Name, typ: p.Type, at: p.Name.At}
 		out := ir.Param{Name: p.Name.Name, Type: typeText(p.Type)}
 		if p.Default != nil {
 			v, ok := c.values.typed(p.Default, p.Type, "the default of "+p.Name.Name)
+			v = withoutPlaces(v)
+			q.def = &v
 			if ok {
-				out.Default = p.Default.Span().Text()
-				v = withoutPlaces(v)
-				q.def, out.Value = &v, &v
+				out.Default, out.Value = p.Default.Span().Text(), &v
 			} else {
 				c.bad = true
 			}
@@ -189,6 +193,7 @@ func (c *declarer) sides(f *syntax.Fact) {
 		switch _, twice := c.decl.Sides[p]; {
 		case !slices.Contains(Planes(), p):
 			c.noPlane(w)
+			c.misplaned = true
 		case twice:
 			c.wrong(w.At, "the side on %s is said twice", p)
 		default:
@@ -275,7 +280,7 @@ func (c *declarer) whole() {
 		on     bool
 		planes string
 	}{{"envoy http", http || grpc, "http or grpc"}, {"envoy tcp", tcp, "tcp"}} {
-		if f := c.facts[p.fact]; f != nil && !p.on {
+		if f := c.facts[p.fact]; f != nil && !p.on && !c.misplaned {
 			c.wrong(f.Keyword.At, "%s has a filter for %s and does not act on it", decl.Name, p.planes).
 				WithNote(c.facts["on"].At, "what it acts on is said here")
 		}

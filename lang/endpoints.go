@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -99,8 +100,19 @@ func (c *checker) named(t *syntax.Glob) (int32, bool) {
 		d.WithHint("namespaces that have one: %s", c.qualifiedNames(same))
 	} else if near := diag.Suggest(t.Pattern, c.nodeNames()); near != "" {
 		d.WithHint("did you mean %q?", near).WithFix(t.At, near)
+	} else {
+		d.WithHint("it has %s", someOf(c.nodeNames()))
 	}
 	return 0, false
+}
+
+// someOf gives the first of some names and counts the rest.
+func someOf(names []string) string {
+	const most = 8
+	if n := len(names) - most; n > 1 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n)
+	}
+	return strings.Join(names, ", ")
 }
 
 func (c *checker) qualifiedNames(services []int32) string {

@@ -75,6 +75,8 @@ func (c *checker) pinned(p *policy, n syntax.Ident, byName map[string]*policy, n
 		d := c.bag.Errorf(n.At, UnknownPolicy, "there is no policy %q", n.Name)
 		if near := diag.Suggest(n.Name, names); near != "" {
 			d.WithHint("did you mean %q?", near).WithFix(n.At, near)
+		} else {
+			d.WithHint("the policies are %s", someOf(names))
 		}
 	}
 	return q

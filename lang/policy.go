@@ -163,7 +163,8 @@ func (c *checker) policy(p *policy) {
 	if p.pins.closed != nil {
 		c.closes(p, on)
 	} else if !called && !p.misread {
-		c.bag.Errorf(p.ir.At, MissingClause, "policy %s has no action", p.ir.Name)
+		c.bag.Errorf(p.ir.At, MissingClause, "policy %s has no action", p.ir.Name).
+			WithHint("say what it does, as in deny() or timeout(1s); `admc doc` lists the actions")
 	}
 	if p.pins.fail != nil && !p.bad {
 		p.ir.FailClosed = failWord(p.pins.fail) == "closed"
@@ -210,7 +211,8 @@ func (c *checker) share(p *policy, s *syntax.Sample) {
 		p.ir.Sample = s.Share.Float
 	}
 	if s.Share.Float <= 0 || s.Share.Float > 1 {
-		c.bag.Errorf(s.Share.At, BadValue, "a sample is more than 0%% and up to 100%%")
+		c.bag.Errorf(s.Share.At, BadValue, "a sample is more than 0%% and up to 100%%").
+			WithHint("to act on no request leave the policy out")
 	}
 }
 

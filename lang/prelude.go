@@ -23,6 +23,9 @@ var std embed.FS
 type library struct {
 	actions map[string]*action
 	names   []string // sorted
+	// wrong are declarations with mistakes whose parameters are all known: calls of
+	// them are typed, and mean nothing.
+	wrong map[string]*action
 }
 
 // An action is a declaration as the checker uses it.
@@ -32,6 +35,8 @@ type action struct {
 	node   *syntax.Action
 	used   bool // by a policy or a rule
 	bad    bool // reported, by the parser
+	// partial: a parameter is wrong, so that what a call may give is not known.
+	partial bool
 }
 
 // A param is typed by its node; def is nil when the argument is required.
@@ -81,7 +86,7 @@ var prelude = sync.OnceValue(func() *library {
 
 // newLibrary turns declarations into actions. Files hold nothing else.
 func newLibrary(files []*syntax.File, bag *diag.Bag) *library {
-	lib := &library{actions: map[string]*action{}}
+	lib := &library{actions: map[string]*action{}, wrong: map[string]*action{}}
 	for _, f := range files {
 		for _, d := range f.Decls {
 			lib.add(d.(*syntax.Action), &valueChecker{bag: bag}, bag)
@@ -93,7 +98,7 @@ func newLibrary(files []*syntax.File, bag *diag.Bag) *library {
 
 // clone can be added to.
 func (l *library) clone() *library {
-	return &library{actions: maps.Clone(l.actions), names: slices.Clone(l.names)}
+	return &library{actions: maps.Clone(l.actions), names: slices.Clone(l.names), wrong: map[string]*action{}}
 }
 
 // add reads a declaration; nil when it is wrong, which is then reported.
@@ -105,6 +110,9 @@ func (l *library) add(d *syntax.Action, values *valueChecker, bag *diag.Bag) *ac
 	before, _ := bag.Count()
 	a := declare(d, values, bag)
 	if now, _ := bag.Count(); now > before || a.bad || first != nil {
+		if first == nil && !a.partial {
+			l.wrong[d.Name.Name] = a
+		}
 		return nil
 	}
 	l.actions[a.decl.Name] = a

@@ -195,7 +195,8 @@ func keySource(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 			WithNote(args["jwks_uri"].At, "jwks_uri is here")
 	}
 	if !inline && !uri {
-		bag.Errorf(at, BadValue, "jwt needs keys: jwks_uri or jwks")
+		bag.Errorf(at, BadValue, "jwt needs keys: jwks_uri or jwks").
+			WithHint(`jwks_uri: "https://ISSUER/.well-known/jwks.json", or the key set itself in jwks`)
 	}
 }
 
@@ -229,7 +230,8 @@ func keyURL(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.Port() != "" && !isPort(u.Port()) || !isVisible(text) {
-		bag.Errorf(args["jwks_uri"].At, BadValue, "jwks_uri is not an http or https URL")
+		bag.Errorf(args["jwks_uri"].At, BadValue, "jwks_uri is not an http or https URL").
+			WithHint(`as in "https://issuer.example/.well-known/jwks.json"`)
 	}
 }
 
@@ -254,7 +256,8 @@ func shareSum(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		sum += e.Value.Float
 	}
 	if math.Abs(sum-1) > 1e-9 {
-		bag.Errorf(place(weights, at), BadValue, "the shares of split sum to %s, not to 100%%", percent(sum))
+		bag.Errorf(place(weights, at), BadValue, "the shares of split sum to %s, not to 100%%", percent(sum)).
+			WithHint(`as in {"v1": 90%%, "v2": 10%%}`)
 	}
 }
 

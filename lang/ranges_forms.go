@@ -16,7 +16,7 @@ func hostPort(name string) valueRule {
 	return about(func(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		_, port, err := net.SplitHostPort(args[name].Str)
 		if err != nil || !isPort(port) || !hostText.MatchString(args[name].Str) {
-			bag.Errorf(place(args[name], at), BadValue, "%s is not host:port", name)
+			bag.Errorf(place(args[name], at), BadValue, "%s is not host:port", name).WithHint(`as in "policies.infra:9000"`)
 		}
 	}, name)
 }

@@ -301,7 +301,7 @@ func TestEditorDiagnostics(t *testing.T) {
 	e.want(e.diagnostics("policies/b.adm"))
 	// Positions are UTF-16: one character outside the basic plane is two.
 	e.edit("policies/b.adm", "timeout(1s)", `set_header("𝄞𝄞é", "x", nam: 1)`)
-	e.want(e.diagnostics("policies/b.adm"), "3:29-3:32 unknown-argument")
+	e.want(e.diagnostics("policies/b.adm"), "3:15-3:22 bad-value", "3:29-3:32 unknown-argument")
 	// Mistakes of the graph are shown in it, also in its unsaved text.
 	e.edit("policies/b.adm", `set_header("𝄞𝄞é", "x", nam: 1)`, "deny()")
 	e.open("mesh/graph.yaml", strings.Replace(pairGraph, "to: db}", "to: dbb}", 1))
