@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -120,10 +121,11 @@ func (l *loader) isOurs(root *yaml.Node) bool {
 	return ours
 }
 
-// must gives the value of a key; that it is missing is an error.
+// must gives the value of a key; that it is missing is an error, unless another may
+// have been meant for it.
 func (l *loader) must(o object, key, what string) *yaml.Node {
 	n := o.get(key)
-	if n == nil {
+	if n == nil && !slices.Contains(o.meant, key) {
 		l.bag.Errorf(o.at, MissingKey, "%s needs the key %q", what, key)
 	}
 	return n

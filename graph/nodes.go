@@ -14,6 +14,7 @@ import (
 type object struct {
 	at      diag.Span // where a key that is missing should stand
 	content []*yaml.Node
+	meant   []string // keys that others may have been meant for, which were reported
 }
 
 // maxKeys is more than any mapping of the format has.
@@ -53,7 +54,7 @@ func (l *loader) object(n *yaml.Node, what string, keys []string) (o object, ok 
 		switch {
 		case k < 0:
 			clean = false
-			l.unknownKey(key, what, keys)
+			o.meant = append(o.meant, l.unknownKey(key, what, keys))
 		case first[k] != nil:
 			clean = false
 			l.duplicateKey(key, first[k])
@@ -86,14 +87,16 @@ func (l *loader) duplicateKey(second, first *yaml.Node) {
 		WithNote(l.pos.span(first), "it is here already")
 }
 
-func (l *loader) unknownKey(n *yaml.Node, what string, keys []string) {
+// unknownKey gives the key that is suggested; "" where none is.
+func (l *loader) unknownKey(n *yaml.Node, what string, keys []string) string {
 	at := l.pos.span(n)
 	d := l.bag.Errorf(at, UnknownKey, "%s has no key %q", what, n.Value)
 	if near := diag.Suggest(n.Value, keys); near != "" {
 		d.WithHint("did you mean %q?", near).WithFix(at, near)
-		return
+		return near
 	}
 	d.WithHint("it takes %s", strings.Join(keys, ", "))
+	return ""
 }
 
 // entries gives the keys and values of a mapping. Keys are scalars; what `<<`

@@ -21,6 +21,33 @@ var ofDeclaration = []diag.Code{
 	DuplicateName, DuplicateClause, MissingClause, BadAnnotation, UnknownVersion, WrongProtocol, UnknownCall, AmbiguousCall, BadRequest,
 }
 
+// ofProgram are those that all policies together make, whatever the graph is.
+var ofProgram = []diag.Code{UnknownAction, UnknownLet, LetCycle, UnknownPolicy, OrderCycle, BadAction, Conflict}
+
+// ofGraph are those among them all that a graph has a part in.
+var ofGraph = []diag.Code{UnknownService, UnknownLabel, UnknownVersion, WrongProtocol, WrongPlane, UnknownCall, AmbiguousCall, BadRequest}
+
+// CheckWithoutGraph reports what is wrong with a program whose graph could not be
+// read, whatever the graph is. lost: something of the program could not be read either.
+func CheckWithoutGraph(files []*syntax.File, lost bool, bag *diag.Bag) {
+	all, g := &diag.Bag{}, &graph.Graph{Namespace: "default", Identity: graph.IdentityNone}
+	if lost {
+		CheckApart(files, g, all)
+	} else {
+		Check(files, g, all)
+	}
+	all.Keep(func(d *diag.Diagnostic) bool {
+		return d.Severity == diag.Error && !slices.Contains(ofGraph, d.Code) && (ofParts(d.Code) || slices.Contains(ofProgram, d.Code))
+	})
+	bag.Merge(all)
+}
+
+// ofParts reports the code of a mistake that one clause or one declaration makes.
+func ofParts(code diag.Code) bool {
+	return slices.Contains(ofClause, code) || slices.Contains(ofDeclaration, code) ||
+		slices.ContainsFunc(celCodes, func(c diag.CodeDoc) bool { return c.Code == code })
+}
+
 // CheckApart reports what is wrong with a program of which something could not be
 // read: only what that can't be the reason of. A name that isn't declared may be
 // declared there, a rule that isn't kept may be kept there, and of a policy that
@@ -37,7 +64,7 @@ func CheckApart(files []*syntax.File, g *graph.Graph, bag *diag.Bag) {
 		case slices.ContainsFunc(files, func(f *syntax.File) bool { return inPartial(f, d.At) }):
 			return false
 		}
-		return slices.Contains(ofDeclaration, d.Code) || slices.ContainsFunc(celCodes, func(c diag.CodeDoc) bool { return c.Code == d.Code })
+		return ofParts(d.Code)
 	})
 	bag.Merge(all)
 }

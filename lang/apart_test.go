@@ -46,3 +46,40 @@ func TestCheckApart(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckWithoutGraph: mistakes in the graph don't hide those of the policies that
+// no graph would mend, and nothing is said of what it may hold.
+func TestCheckWithoutGraph(t *testing.T) {
+	const right = `
+		let short = 5s
+		let nodes = {search, geo}
+		policy a { on $nodes -> [tier=data] : grpc  timeout($short)  when { request.headers["x"] == "1" && source.service == "search" } }
+		policy b { on search -> geo  route("v1") }
+		@before(b) policy c { path search ~> geo  deny()  when { request.path == "/" } }
+		@closed policy d { on cart -> cart }
+		require r { on * -> geo  has timeout }
+		test "t" { search -> geo POST "/a.B/C"  expect pass by b }`
+	for _, c := range []struct {
+		name, text string
+		want       []diag.Code
+	}{
+		{"right", right, nil},
+		{"mistakes", right + `
+			policy e { on serch -> geo  deny(sttus: 3)  when { request.pth == "/" } }
+			@before(nobody) policy f { on search -> geo  dney() }
+			let x = $x`, []diag.Code{UnknownArgument, UnknownAttribute, UnknownPolicy, UnknownAction, LetCycle}},
+		{"lost", right + `
+			policy e { on serch -> geo  deny(sttus: 3)  dney(`, []diag.Code{UnknownArgument}},
+	} {
+		bag := &diag.Bag{}
+		f := syntax.Parse(diag.NewSource("p.adm", []byte(c.text)), &diag.Bag{})
+		CheckWithoutGraph([]*syntax.File{f}, f.Lost, bag)
+		var got []diag.Code
+		for _, d := range bag.All() {
+			got = append(got, d.Code)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v\n%s", c.name, got, c.want, textOf(bag.All()))
+		}
+	}
+}

@@ -46,6 +46,9 @@ func (c *checker) settle(p *policy) {
 		}
 		return
 	}
+	if len(p.edges) == 0 {
+		c.checkUnmatched(p)
+	}
 	live, ok := c.fold(p)
 	fit := c.protocolsFit(p, live)
 	p.live = live

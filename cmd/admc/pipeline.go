@@ -68,6 +68,7 @@ func (in *inputs) check(bag *diag.Bag) (*graph.Graph, *ir.Program) {
 	in.timings.mark("parse the policies")
 	switch {
 	case graphErrors > 0:
+		lang.CheckWithoutGraph(files, lost, bag)
 		return g, nil
 	case lost:
 		lang.CheckApart(files, g, bag)
