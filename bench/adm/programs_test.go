@@ -85,6 +85,7 @@ func programs(jwks string) []program {
 		{action: "mtls", clauses: `mtls(certificates: "/etc/admc/tls")`},
 		{action: "outlier_detection", clauses: "outlier_detection()"},
 		{action: "rate_limit", clauses: "rate_limit(rate: 1000000/s)"},
+		{action: "rate_limit", variant: "per header", clauses: `rate_limit(rate: 1000000/s, per: "x-bench")`, planes: messages},
 		{action: "rate_limit", variant: "global", clauses: fmt.Sprintf("rate_limit(rate: 1000000/s, global: true, address: %q)", outside), planes: messages},
 		{action: "redirect", clauses: never + `redirect(path: "/new")`},
 		{action: "remove_header", clauses: `remove_header("x-bench")`},
