@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
@@ -19,10 +18,8 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
-	"sigs.k8s.io/yaml"
 
 	"admc.dev/admc/lang/ir"
 )
@@ -98,14 +95,7 @@ func (s *adsServer) StreamAggregatedResources(stream discoveryv3.AggregatedDisco
 // All else is given as it was emitted. port is the receiver's.
 func asResources(t testing.TB, file []byte, side ir.Side, port int) map[string]map[string]*anypb.Any {
 	t.Helper()
-	js, err := yaml.YAMLToJSONStrict(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	boot := &bootstrapv3.Bootstrap{}
-	if err := protojson.Unmarshal(js, boot); err != nil {
-		t.Fatal(err)
-	}
+	boot := parsed(t, file)
 	out := map[string]map[string]*anypb.Any{}
 	give := func(name string, m proto.Message) {
 		a := typed(m)

@@ -20,12 +20,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-	"sigs.k8s.io/yaml"
-
-	"admc.dev/admc/emit"
 	"admc.dev/admc/emit/layout"
 	"admc.dev/admc/lang/ir"
 )
@@ -195,48 +189,6 @@ const ownRun = `mount -t tmpfs admc /run/admc && exec "$@"`
 type proxy struct {
 	stdout, stderr *output
 	pid            int
-}
-
-// A configuration is the text of an ADM's two files.
-type configuration struct{ policies, bootstrap []byte }
-
-func configurationOf(files *emit.Files, dir string) configuration {
-	policies, _ := files.Get(dir + "/" + FileName)
-	bootstrap, _ := files.Get(dir + "/" + BootstrapName)
-	return configuration{policies, bootstrap}
-}
-
-// check is what Check says of the configuration with other policies.
-func (c configuration) check(policies string) []error {
-	return Check("x", [][]byte{[]byte(policies), c.bootstrap})
-}
-
-// merged is what Envoy makes of the two.
-func (c configuration) merged(t testing.TB) *bootstrapv3.Bootstrap {
-	t.Helper()
-	out := &bootstrapv3.Bootstrap{}
-	for _, text := range [][]byte{c.policies, c.bootstrap} {
-		js, err := yaml.YAMLToJSONStrict(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		one := &bootstrapv3.Bootstrap{}
-		if err := protojson.Unmarshal(js, one); err != nil {
-			t.Fatal(err)
-		}
-		proto.Merge(out, one)
-	}
-	return out
-}
-
-// arguments are those by which Envoy has the configuration.
-func (c configuration) arguments(t testing.TB) []string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), FileName)
-	if err := os.WriteFile(path, c.policies, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return []string{"--config-path", path, "--config-yaml", string(c.bootstrap)}
 }
 
 // runADM gives the standard output of startADM's Envoy.

@@ -7,10 +7,6 @@ import (
 	"testing"
 	"time"
 
-	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
-	"google.golang.org/protobuf/encoding/protojson"
-	"sigs.k8s.io/yaml"
-
 	"admc.dev/admc/graph"
 	"admc.dev/admc/lang/ir"
 )
@@ -45,16 +41,8 @@ func TestEverySwitch(t *testing.T) {
 			}
 			prog := newProgram()
 			prog.call(20000, proto, ir.Egress, do("p", act(name, a)))
-			data, _ := emitted(t, prog.layout()).Get("adm/client/" + FileName)
-			js, err := yaml.YAMLToJSON(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			boot := &bootstrapv3.Bootstrap{}
-			if err := protojson.Unmarshal(js, boot); err != nil {
-				t.Fatal(err)
-			}
-			said := boot.StaticResources.Listeners[0].Metadata.FilterMetadata[metadataKey].Fields["policies"].GetListValue().Values[0].GetStructValue().Fields
+			c := configurationOf(emitted(t, prog.layout()), "adm/client")
+			said := c.merged(t).StaticResources.Listeners[0].Metadata.FilterMetadata[metadataKey].Fields["policies"].GetListValue().Values[0].GetStructValue().Fields
 			key := said["switch"].GetStringValue()
 			if key == "" {
 				got = append(got, name)
@@ -63,7 +51,7 @@ func TestEverySwitch(t *testing.T) {
 				}
 			}
 			// Beside the metadata, where something looks at it.
-			if uses := len(looksAt.FindAll(data, -1)); (uses > 0) != (key != "") {
+			if uses := len(looksAt.FindAll(c.policies, -1)); (uses > 0) != (key != "") {
 				t.Errorf("%s on %s: the metadata says %q, and %d places look at the switch", name, proto, key, uses)
 			}
 		}
