@@ -26,7 +26,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
+	"sync"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 
 	"admc.dev/admc/emit"
 	"admc.dev/admc/emit/layout"
@@ -47,22 +51,40 @@ func (Backend) Name() string { return "envoy" }
 
 // Emit adds the files of every ADM. One with an error in the bag gets none.
 func (Backend) Emit(l *layout.Layout, out *emit.Files, bag *diag.Bag) {
-	for _, a := range l.ADMs {
+	written := make([]map[string][]byte, len(l.ADMs))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, a := range l.ADMs {
 		before, _ := bag.Count()
 		adm := newADM(a, bag)
 		policies := adm.policies()
 		if now, _ := bag.Count(); now > before {
 			continue
 		}
-		secrets := adm.secrets.files()
-		texts := [][]byte{render(l.Header, policies), render(l.Header, adm.surroundings())}
-		if errs := Check(a.Dir, texts, slices.Collect(maps.Keys(secrets))...); len(errs) > 0 {
-			panic(fmt.Sprintf("envoy: emitted an invalid configuration: %v", errors.Join(errs...)))
-		}
-		out.Add(a.Dir+"/"+FileName, texts[0])
-		out.Add(a.Dir+"/"+BootstrapName, texts[1])
-		for name, f := range secrets {
-			out.Add(a.Dir+"/"+name, render(l.Header, f))
+		slots <- struct{}{}
+		wg.Go(func() {
+			written[i] = adm.write(l.Header, policies)
+			<-slots
+		})
+	}
+	wg.Wait()
+	for i, a := range l.ADMs {
+		for name, text := range written[i] {
+			out.Add(a.Dir+"/"+name, text)
 		}
 	}
+}
+
+// write gives the texts of an ADM's files by their names.
+func (a *adm) write(header string, policies *bootstrapv3.Bootstrap) map[string][]byte {
+	files := map[string][]byte{}
+	for name, f := range a.secrets.files() {
+		files[name] = render(header, f)
+	}
+	texts := [][]byte{render(header, policies), render(header, a.surroundings())}
+	if errs := Check(a.Dir, texts, slices.Collect(maps.Keys(files))...); len(errs) > 0 {
+		panic(fmt.Sprintf("envoy: emitted an invalid configuration: %v", errors.Join(errs...)))
+	}
+	files[FileName], files[BootstrapName] = texts[0], texts[1]
+	return files
 }

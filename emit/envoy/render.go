@@ -2,8 +2,10 @@ package envoy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,59 +40,52 @@ func render(header string, m proto.Message) []byte {
 	return []byte("# " + header + "\n" + strings.Join(d.block(d.root, 0), "\n") + "\n")
 }
 
-// yamlNode is what encoding/json read, as YAML with the quotes that it needs.
+// yamlNode is what encoding/json read. Of texts the package knows which need quotes.
 func yamlNode(value any) *yaml.Node {
-	n := &yaml.Node{}
-	if err := n.Encode(inDigits(value)); err != nil {
-		panic(err)
-	}
-	inOrder(n)
-	return n
-}
-
-// inDigits has each number as it is written: the package would take it for a text.
-func inDigits(value any) any {
 	switch value := value.(type) {
 	case map[string]any:
-		for key, part := range value {
-			value[key] = inDigits(part)
+		n := &yaml.Node{Kind: yaml.MappingNode}
+		for _, key := range inOrder(value) {
+			n.Content = append(n.Content, yamlNode(key), yamlNode(value[key]))
 		}
+		return n
 	case []any:
-		for i, part := range value {
-			value[i] = inDigits(part)
+		n := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, part := range value {
+			n.Content = append(n.Content, yamlNode(part))
 		}
-	case json.Number:
-		return &yaml.Node{Kind: yaml.ScalarNode, Value: value.String()}
+		return n
+	case string:
+		n := &yaml.Node{}
+		n.SetString(value)
+		return n
+	case nil:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: "null"}
+	default: // a bool or json.Number
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(value)}
 	}
-	return value
 }
 
-// inOrder puts the key `name` before the others, which come sorted, and those
-// with a scalar before those with more.
-func inOrder(n *yaml.Node) {
-	if n.Kind == yaml.MappingNode {
-		rank := func(pair []*yaml.Node) int {
-			switch {
-			case pair[0].Value == "name":
-				return 0
-			case pair[1].Kind == yaml.ScalarNode:
-				return 1
-			}
+// inOrder are the keys of a mapping: `name`, then the others that have a scalar,
+// then those with more.
+func inOrder(m map[string]any) []string {
+	rank := func(key string) int {
+		switch m[key].(type) {
+		case map[string]any, []any:
 			return 2
 		}
-		pairs := slices.Collect(slices.Chunk(slices.Clone(n.Content), 2))
-		slices.SortStableFunc(pairs, func(p, q []*yaml.Node) int { return rank(p) - rank(q) })
-		n.Content = slices.Concat(pairs...)
+		if key == "name" {
+			return 0
+		}
+		return 1
 	}
-	for _, part := range n.Content {
-		inOrder(part)
-	}
+	return slices.SortedFunc(maps.Keys(m), func(p, q string) int { return cmp.Or(rank(p)-rank(q), strings.Compare(p, q)) })
 }
 
 // A document is one file while its form is chosen.
 type document struct {
 	root    *yaml.Node
-	scalars map[string]string  // by style and value
+	scalars map[string]string  // by tag and value
 	first   map[int]*yaml.Node // wide values of keys, by what is the same
 	numbers map[*yaml.Node]int // see same
 	texts   map[string]int     // numbers by what they stand for
@@ -148,7 +143,7 @@ func (d *document) same(n *yaml.Node) int {
 	if number, known := d.numbers[n]; known {
 		return number
 	}
-	text := fmt.Sprintf("%d%q", n.Style, n.Value)
+	text := fmt.Sprintf("%s%q", n.Tag, n.Value)
 	if n.Kind != yaml.ScalarNode {
 		parts := make([]int, len(n.Content))
 		for i, part := range n.Content {

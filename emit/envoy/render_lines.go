@@ -243,7 +243,7 @@ func (d *document) width(n *yaml.Node) int {
 
 // scalar is how a scalar stands inside of brackets, with its quotes.
 func (d *document) scalar(n *yaml.Node) string {
-	key := fmt.Sprint(n.Style, n.Value)
+	key := n.Tag + n.Value
 	if text, known := d.scalars[key]; known {
 		return text
 	}
