@@ -247,14 +247,18 @@ func (d *document) scalar(n *yaml.Node) string {
 	if text, known := d.scalars[key]; known {
 		return text
 	}
+	if plain.MatchString(n.Value) {
+		return n.Value
+	}
 	text := written(&yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{n}})
 	d.scalars[key] = text[len("[") : len(text)-len("]\n")]
 	return d.scalars[key]
 }
 
-// textBeside is a scalar after a key or a dash; one of several lines has them.
+// textBeside is a scalar after a key or a dash; one of several lines has them
+// where it needs no quotes.
 func (d *document) textBeside(n *yaml.Node, indent int) []string {
-	if !strings.Contains(n.Value, "\n") {
+	if !strings.Contains(n.Value, "\n") || n.Style == yaml.DoubleQuotedStyle {
 		return []string{d.scalar(n)}
 	}
 	text := written(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{n}})
