@@ -134,6 +134,10 @@ func prefixForm(args map[string]ir.Value, at diag.Span, bag *diag.Bag) {
 		bag.Errorf(place(prefix, at), BadValue, "a path begins with /, so no path has the prefix %q", prefix.Str)
 	case prefix.Str != "" && !strings.HasPrefix(with.Str, "/"):
 		bag.Errorf(place(with, at), BadValue, "a path begins with /, and rewrite would make it begin with %q", with.Str)
+	case strings.HasSuffix(with.Str, "/") && prefix.Str != "" && !strings.HasSuffix(prefix.Str, "/"):
+		// And what begins with the prefix and two dots, a dot segment.
+		bag.Errorf(place(with, at), BadValue, "%[1]s/x would become %[2]s/x, which is no spelling that policies look for", prefix.Str, with.Str).
+			WithHint("both end in a slash, or neither does: prefix: %q, with: %q", prefix.Str+"/", with.Str)
 	}
 }
 

@@ -68,13 +68,19 @@ func (d *document) node(value any) *yaml.Node {
 	}
 }
 
+// escaped are characters that readers of YAML take for breaks, indentation or
+// nothing, or that the package has escapes for that Envoy's reader takes for others.
+func escaped(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff
+}
+
 // style is how a text has to be written.
 func (d *document) style(text string) yaml.Style {
 	style, known := d.styles[text]
 	switch {
 	case known || plain.MatchString(text):
 		return style
-	case strings.Contains(text, "\t"): // which the package takes for indentation
+	case text == "<<" || strings.ContainsFunc(text, escaped):
 		style = yaml.DoubleQuotedStyle
 	default:
 		n := yaml.Node{}

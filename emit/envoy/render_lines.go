@@ -3,6 +3,7 @@ package envoy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -64,7 +65,7 @@ func below(value *yaml.Node, key int) int {
 // item is what stands after a dash, at a column. A part that has a name begins
 // with it, and has its others below.
 func (d *document) item(n *yaml.Node, column int) []string {
-	if n.Kind != yaml.MappingNode || d.fits(n, column, 0) {
+	if n.Kind != yaml.MappingNode || whole(n) || d.fits(n, column, 0) {
 		return d.value(n, column, column)
 	}
 	all := d.block(n, column)
@@ -83,7 +84,7 @@ func (d *document) value(n *yaml.Node, indent, column int) []string {
 	if n.Kind == yaml.ScalarNode {
 		return d.textBeside(n, indent)
 	}
-	if d.fits(n, column, 0) {
+	if whole(n) || d.fits(n, column, 0) {
 		return []string{d.line(n)}
 	}
 	all := append([]string{strings.TrimSpace(anchorOf(n))}, d.block(n, indent)...)
@@ -106,7 +107,7 @@ func (d *document) paragraph(n *yaml.Node, indent, column, after int) []string {
 	if d.fits(n, column, after) {
 		return []string{d.line(n)}
 	}
-	if n.Kind == yaml.ScalarNode || n.Kind == yaml.SequenceNode && isExtension(n.Content[0]) {
+	if n.Kind == yaml.ScalarNode || whole(n) || n.Kind == yaml.SequenceNode && isExtension(n.Content[0]) {
 		return nil
 	}
 	open, end := anchorOf(n)+"{", "}"
@@ -187,10 +188,13 @@ func isExtension(n *yaml.Node) bool {
 }
 
 // fits reports whether a node has room on a line from a column on, before so many
-// brackets and commas. What has no parts is nowhere else.
+// brackets and commas.
 func (d *document) fits(n *yaml.Node, column, after int) bool {
-	return column+d.width(n)+after <= lineWidth || n.Kind != yaml.ScalarNode && len(n.Content) == 0
+	return column+d.width(n)+after <= lineWidth
 }
+
+// whole reports whether a node has no parts that could stand on lines of their own.
+func whole(n *yaml.Node) bool { return n.Kind != yaml.ScalarNode && len(n.Content) == 0 }
 
 func anchorOf(n *yaml.Node) string {
 	if n.Anchor == "" {
@@ -250,26 +254,33 @@ func (d *document) scalar(n *yaml.Node) string {
 	if plain.MatchString(n.Value) {
 		return n.Value
 	}
+	if n.Style == yaml.DoubleQuotedStyle {
+		return strconv.QuoteToASCII(n.Value) // whose escapes are YAML's, too
+	}
 	text := written(&yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{n}})
 	d.scalars[key] = text[len("[") : len(text)-len("]\n")]
 	return d.scalars[key]
 }
 
-// textBeside is a scalar after a key or a dash; one of several lines has them
-// where it needs no quotes.
+// textBeside is a scalar after a key or a dash. One of several lines, as a program
+// is, has them below, if nothing in it needs quotes.
 func (d *document) textBeside(n *yaml.Node, indent int) []string {
-	if !strings.Contains(n.Value, "\n") || n.Style == yaml.DoubleQuotedStyle {
+	if !strings.Contains(strings.TrimPrefix(n.Value, "\n"), "\n") || strings.ContainsFunc(strings.ReplaceAll(n.Value, "\n", ""), escaped) {
 		return []string{d.scalar(n)}
 	}
-	text := written(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{n}})
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	lines[0] = strings.TrimPrefix(lines[0], "- ")
-	for i, line := range lines[1:] {
+	lines := strings.Split(n.Value, "\n")
+	head := "|2-" // two columns in, whatever its first line begins with
+	if end := len(lines) - 1; lines[end] == "" && lines[end-1] != "" {
+		head, lines = "|2", lines[:end]
+	} else if lines[end] == "" {
+		return []string{d.scalar(n)}
+	}
+	for i, line := range lines {
 		if line != "" {
-			lines[i+1] = strings.Repeat(" ", indent-len("- ")) + line
+			lines[i] = strings.Repeat(" ", indent) + line
 		}
 	}
-	return lines
+	return append([]string{head}, lines...)
 }
 
 // written is a node as the YAML package writes it.

@@ -35,7 +35,7 @@ func nested(text string, depth int) *structpb.Value {
 func TestRender(t *testing.T) {
 	odd := []string{
 		"", "yes", "No", "off", "y", "012", "1_000", "1:30", ".inf", "<<", "=", "false", "plain/text", "on", "~", "null", "12", "1e3", "0x1f", "2026-01-01", "a, b", "{a}", "[a]", "a: b", "a #b", "#", "&a", "*a", "!a", "%a", "@a", "`", "- a", "?", "|", ">",
-		`"quoted"`, "it's", ` in blanks `, "two\nlines", "\ttab\nx", "x\n\ty", " x\ny", "\n\tx\n", "x\r\ny", "x \ny\n\n", "tab\t", "\u00e4\u20ac\U0001f600", "\x00\x7f", `back\slash`, strings.Repeat("long ", 60),
+		`"quoted"`, "it's", ` in blanks `, "two\nlines", "\ttab\nx", "x\n\ty", " x\ny", "\n\tx\n", "x\r\ny", "x \ny\n\n", "\nshop", "\n# shop", "\n# a\n  b\n", "# a\nb", "  a\n b\n", "\n\n", "a\n\n\nb", "a\u0085b", "a\u2028b\u2029", "\ufeffa\nb", "a\u0085b\nc", "tab\t", "\u00e4\u20ac\U0001f600", "\x00\x7f", `back\slash`, strings.Repeat("long ", 60), strings.Repeat("\nlong ", 60), strings.Repeat("long\n", 60),
 	}
 	boot := &bootstrapv3.Bootstrap{Node: &corev3.Node{Id: "x"}, StaticResources: &bootstrapv3.Bootstrap_StaticResources{}}
 	for i := range 2 { // the second refers to the first
