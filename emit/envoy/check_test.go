@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"admc.dev/admc/emit"
+	"admc.dev/admc/lang/diag"
 	"admc.dev/admc/lang/ir"
 )
 
@@ -97,4 +99,19 @@ func TestCheckFilterOrder(t *testing.T) {
 	if errs := c.check(none); len(errs) != 1 || !strings.Contains(errs[0].Error(), "router must be the last") {
 		t.Errorf("without a router: %v", errs)
 	}
+}
+
+// TestMistakeReachesCaller: a file that fails is a panic of Emit's own, which its
+// caller can tell the user of, though files are written beside each other.
+func TestMistakeReachesCaller(t *testing.T) {
+	p := newProgram()
+	p.call(8080, "http", ir.Egress, do("limit", act("rate_limit", args{"rate": rate(10, time.Second)})))
+	l := p.layout()
+	l.Header = "a comment\nthat: [ends"
+	defer func() {
+		if said := fmt.Sprint(recover()); !strings.Contains(said, "emitted an invalid configuration") {
+			t.Errorf("it says %.200s", said)
+		}
+	}()
+	Backend{}.Emit(l, &emit.Files{}, &diag.Bag{})
 }

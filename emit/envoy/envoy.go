@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -51,7 +52,7 @@ func (Backend) Name() string { return "envoy" }
 
 // Emit adds the files of every ADM. One with an error in the bag gets none.
 func (Backend) Emit(l *layout.Layout, out *emit.Files, bag *diag.Bag) {
-	written := make([]map[string][]byte, len(l.ADMs))
+	written, broken := make([]map[string][]byte, len(l.ADMs)), make([]any, len(l.ADMs))
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for i, a := range l.ADMs {
@@ -63,12 +64,20 @@ func (Backend) Emit(l *layout.Layout, out *emit.Files, bag *diag.Bag) {
 		}
 		slots <- struct{}{}
 		wg.Go(func() {
+			defer func() {
+				if r := recover(); r != nil { // the caller's to meet, and to tell the user
+					broken[i] = fmt.Sprintf("%v\n\n%s", r, debug.Stack())
+				}
+				<-slots
+			}()
 			written[i] = adm.write(l.Header, policies)
-			<-slots
 		})
 	}
 	wg.Wait()
 	for i, a := range l.ADMs {
+		if broken[i] != nil {
+			panic(broken[i])
+		}
 		for name, text := range written[i] {
 			out.Add(a.Dir+"/"+name, text)
 		}
