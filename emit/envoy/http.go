@@ -173,12 +173,12 @@ func (h *httpChain) manager() *hcmv3.HttpConnectionManager {
 		m.GenerateRequestId = yes()
 		m.RequestIdExtension = keepRequestID()
 	}
-	if h.name != levelName(h.l, 0) {
-		// The listener in front made one spelling of the path.
-	} else if slices.ContainsFunc(whens, func(w *when) bool { return w.readsAny(pathParts) }) ||
-		slices.ContainsFunc(h.all, func(c *call) bool { return c.low.byPath != nil && c.low.byPath(c) }) {
+	switch {
+	case h.name != levelName(h.l, 0): // the listener in front made one spelling of the path
+	case slices.ContainsFunc(whens, func(w *when) bool { return w.readsAny(pathParts) }) ||
+		slices.ContainsFunc(h.all, func(c *call) bool { return c.low.byPath != nil && c.low.byPath(c) }):
 		h.normalizePath(m)
-	} else if slices.ContainsFunc(h.l.Beside, decidesByPath) {
+	case slices.ContainsFunc(h.l.Beside, decidesByPath):
 		h.onePath(m) // what is logged and passed on is spelled the same at both ends
 	}
 	if len(h.replies) > 0 {

@@ -35,62 +35,37 @@ func render(header string, m proto.Message) []byte {
 	if err := dec.Decode(&value); err != nil {
 		panic(err)
 	}
-	d := document{styles: map[string]yaml.Style{}, scalars: map[string]string{}, first: map[int]*yaml.Node{}, numbers: map[*yaml.Node]int{}, texts: map[string]int{}, anchors: map[string]int{}}
-	root := d.node(value)
+	d := document{scalars: map[string]string{}, first: map[int]*yaml.Node{}, numbers: map[*yaml.Node]int{}, texts: map[string]int{}, anchors: map[string]int{}}
+	root := yamlNode(value)
 	d.share(root)
 	return []byte("# " + header + "\n" + strings.Join(d.block(root, 0), "\n") + "\n")
 }
 
-// plain texts are like nothing but a text, to no version of YAML. Most are.
-var plain = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./-]{5,}$`)
+// textTag is YAML's for texts. No other scalar has a tag here.
+const textTag = "!!str"
 
-// node is what encoding/json read, with the quotes that it needs.
-func (d *document) node(value any) *yaml.Node {
+// yamlNode is what encoding/json read.
+func yamlNode(value any) *yaml.Node {
 	switch value := value.(type) {
 	case map[string]any:
 		n := &yaml.Node{Kind: yaml.MappingNode}
 		for _, key := range inOrder(value) {
-			n.Content = append(n.Content, d.node(key), d.node(value[key]))
+			n.Content = append(n.Content, yamlNode(key), yamlNode(value[key]))
 		}
 		return n
 	case []any:
 		n := &yaml.Node{Kind: yaml.SequenceNode}
 		for _, part := range value {
-			n.Content = append(n.Content, d.node(part))
+			n.Content = append(n.Content, yamlNode(part))
 		}
 		return n
 	case string:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: d.style(value), Value: value}
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: textTag, Value: value}
 	case nil:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: "null"}
 	default: // a bool or json.Number
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(value)}
 	}
-}
-
-// escaped are characters that readers of YAML take for breaks, indentation or
-// nothing, or that the package has escapes for that Envoy's reader takes for others.
-func escaped(r rune) bool {
-	return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff
-}
-
-// style is how a text has to be written.
-func (d *document) style(text string) yaml.Style {
-	style, known := d.styles[text]
-	switch {
-	case known || plain.MatchString(text):
-		return style
-	case text == "<<" || strings.ContainsFunc(text, escaped):
-		style = yaml.DoubleQuotedStyle
-	default:
-		n := yaml.Node{}
-		if err := n.Encode(text); err != nil {
-			panic(err)
-		}
-		style = n.Style
-	}
-	d.styles[text] = style
-	return style
 }
 
 // inOrder are the keys of a mapping: `name`, then the others that have a scalar,
@@ -111,12 +86,11 @@ func inOrder(m map[string]any) []string {
 
 // A document is one file while its form is chosen.
 type document struct {
-	styles  map[string]yaml.Style // of texts
-	scalars map[string]string     // by tag and value
-	first   map[int]*yaml.Node    // wide values of keys, by what is the same
-	numbers map[*yaml.Node]int    // see same
-	texts   map[string]int        // numbers by what they stand for
-	anchors map[string]int        // how many begin with a name
+	scalars map[string]string  // texts with their quotes
+	first   map[int]*yaml.Node // wide values of keys, by what is the same
+	numbers map[*yaml.Node]int // see same
+	texts   map[string]int     // numbers by what they stand for
+	anchors map[string]int     // how many begin with a name
 }
 
 // worthAName is how wide a part is at least that is referred to.

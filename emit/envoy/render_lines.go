@@ -1,7 +1,9 @@
 package envoy
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -245,21 +247,41 @@ func (d *document) width(n *yaml.Node) int {
 	return sum
 }
 
+// plain texts are like nothing but a text, to no version of YAML. Most are.
+var plain = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./-]{5,}$`)
+
+// escaped are characters that readers of YAML take for breaks, indentation or
+// nothing, or that the package has escapes for that Envoy's reader takes for others.
+func escaped(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff
+}
+
 // scalar is how a scalar stands inside of brackets, with its quotes.
 func (d *document) scalar(n *yaml.Node) string {
-	key := n.Tag + n.Value
-	if text, known := d.scalars[key]; known {
-		return text
-	}
-	if plain.MatchString(n.Value) {
+	if n.Tag != textTag || plain.MatchString(n.Value) {
 		return n.Value
 	}
-	if n.Style == yaml.DoubleQuotedStyle {
-		return strconv.QuoteToASCII(n.Value) // whose escapes are YAML's, too
+	if text, known := d.scalars[n.Value]; known {
+		return text
 	}
-	text := written(&yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{n}})
-	d.scalars[key] = text[len("[") : len(text)-len("]\n")]
-	return d.scalars[key]
+	text := strconv.QuoteToASCII(n.Value) // whose escapes are YAML's, too
+	if n.Value != "<<" && !strings.ContainsFunc(n.Value, escaped) {
+		text = quoted(n.Value)
+	}
+	d.scalars[n.Value] = text
+	return text
+}
+
+// quoted is a text as the YAML package writes it in brackets. Encode knows what
+// older versions of YAML take for something else.
+func quoted(text string) string {
+	n := &yaml.Node{}
+	err := n.Encode(text)
+	written, other := yaml.Marshal(&yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{n}})
+	if err = cmp.Or(err, other); err != nil {
+		panic(fmt.Sprintf("envoy: %q is no YAML: %v", text, err))
+	}
+	return string(written[len("[") : len(written)-len("]\n")])
 }
 
 // textBeside is a scalar after a key or a dash. One of several lines, as a program
@@ -281,15 +303,4 @@ func (d *document) textBeside(n *yaml.Node, indent int) []string {
 		}
 	}
 	return append([]string{head}, lines...)
-}
-
-// written is a node as the YAML package writes it.
-func written(n *yaml.Node) string {
-	var out strings.Builder
-	enc := yaml.NewEncoder(&out)
-	enc.SetIndent(2)
-	if err := enc.Encode(n); err != nil {
-		panic(fmt.Sprintf("envoy: %q is no YAML: %v", n.Value, err))
-	}
-	return out.String()
 }
